@@ -1,0 +1,70 @@
+/**
+ * Everything worth noticing, as one union. Code emits observations; the log, the metrics and (later) the
+ * traces subscribe. No observation carries a credential value or a bound SQL value.
+ */
+export type Observation =
+  | { readonly kind: 'server.listening'; readonly url: string; readonly startupMs: number }
+  | { readonly kind: 'server.stopping'; readonly signal: string }
+  | { readonly kind: 'server.stopped' }
+  | { readonly kind: 'config.loaded'; readonly file: string | null; readonly dialect: string }
+  | { readonly kind: 'config.warning'; readonly message: string }
+  | {
+      readonly kind: 'request'
+      readonly requestId: string
+      readonly method: string
+      /** The route's pattern, never the URL itself. */
+      readonly route: string
+      readonly status: number
+      readonly durationMs: number
+      readonly tokenName?: string
+      readonly credentialId?: string
+      readonly server?: string
+      readonly code?: string
+    }
+  | {
+      readonly kind: 'authentication.refused'
+      readonly requestId: string
+      readonly reason: string
+      readonly remoteAddress: string
+      readonly credentialId?: string
+    }
+  | { readonly kind: 'tokens.loaded'; readonly source: string; readonly count: number }
+  | { readonly kind: 'tokens.expired_removed'; readonly source: string; readonly count: number }
+  | { readonly kind: 'tokens.reloaded'; readonly source: string; readonly count: number }
+  | { readonly kind: 'tokens.reload_failed'; readonly source: string; readonly message: string }
+  | { readonly kind: 'tokens.file_mode'; readonly source: string; readonly mode: string }
+  | { readonly kind: 'credential.ended'; readonly credentialId: string; readonly reason: string }
+  | { readonly kind: 'store.feed_lost'; readonly message: string }
+  | { readonly kind: 'store.feed_restored' }
+  | {
+      readonly kind: 'database.up'
+      readonly database: string
+      readonly version: string
+      readonly role: string
+    }
+  | { readonly kind: 'database.down'; readonly database: string; readonly message: string }
+  | {
+      readonly kind: 'database.role'
+      readonly database: string
+      readonly role: string
+      readonly powers: readonly string[]
+    }
+  | { readonly kind: 'database.connection_destroyed'; readonly database: string; readonly reason: string }
+  | {
+      readonly kind: 'tool'
+      readonly tool: string
+      readonly outcome: string
+      readonly durationMs: number
+      readonly database?: string
+    }
+  | { readonly kind: 'audit.flush_failed'; readonly message: string; readonly waiting: number }
+  | { readonly kind: 'fault'; readonly where: string; readonly error: unknown; readonly requestId?: string }
+
+export type Observe = (observation: Observation) => void
+
+/** Hands every observation to each subscriber. */
+export function observer(...subscribers: readonly Observe[]): Observe {
+  return (observation) => {
+    for (const subscriber of subscribers) subscriber(observation)
+  }
+}
