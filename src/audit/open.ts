@@ -1,0 +1,90 @@
+import type { Kysely } from 'kysely'
+import type { Clock } from '../lib/clock.ts'
+import type { Observe } from '../observe/observation.ts'
+import { type AuditRowFilter, pruneAuditRows, searchAuditRows } from '../store/audit-rows.ts'
+import type { StoreSchema } from '../store/schema.ts'
+import type { AuditEvent, AuditSink } from './entry.ts'
+import { type AuditVerification, verifyAudit } from './verify.ts'
+import { AuditWriter } from './writer.ts'
+
+export interface AuditOptions {
+  readonly bufferEvents: number
+  readonly flushIntervalMs: number
+  /** Entries older than this are pruned, oldest first; the chain stays provable from there on. */
+  readonly retentionMs: number
+}
+
+/** An entry as a reader sees it. */
+export interface AuditEntry extends AuditEvent {
+  readonly seq: number
+  readonly hash: string
+}
+
+/** The record: written through `record`, read through `search`, proven by `verify`. */
+export interface AuditLog extends AuditSink {
+  /** From new to old; `next` is the cursor (`beforeSeq`) of the following page, absent on the last one. */
+  search(
+    filter: AuditRowFilter,
+    limit: number,
+  ): Promise<{ readonly entries: readonly AuditEntry[]; readonly next?: number }>
+  verify(): Promise<AuditVerification>
+  flush(): Promise<void>
+  close(): Promise<void>
+}
+
+/** How often entries past their retention are looked for. */
+const PRUNE_EVERY_MS = 3_600_000
+
+export function openAudit(
+  db: Kysely<StoreSchema>,
+  clock: Clock,
+  observe: Observe,
+  options: AuditOptions,
+): AuditLog {
+  const writer = new AuditWriter(db, clock, observe, options)
+  let cancelPrune: () => void
+  const prune = async (): Promise<void> => {
+    try {
+      const pruned = await pruneAuditRows(db, clock.now() - options.retentionMs)
+      if (pruned > 0) {
+        writer.record({
+          kind: 'system',
+          outcome: 'done',
+          at: clock.now(),
+          action: 'audit.prune',
+          rowCount: pruned,
+        })
+      }
+    } catch (error) {
+      observe({ kind: 'fault', where: 'audit.prune', error })
+    }
+  }
+  const schedulePrune = (delayMs: number): void => {
+    cancelPrune = clock.after(delayMs, () => {
+      void prune().then(() => schedulePrune(PRUNE_EVERY_MS))
+    })
+  }
+  schedulePrune(60_000)
+
+  return {
+    record: (event) => writer.record(event),
+    room: () => writer.room(),
+    flush: () => writer.flush(),
+    verify: () => verifyAudit(db),
+    async search(filter, limit) {
+      const rows = await searchAuditRows(db, filter, limit + 1)
+      const page = rows.slice(0, limit)
+      const entries = page.map((row) => ({
+        ...(JSON.parse(row.entry) as AuditEvent),
+        seq: row.seq,
+        hash: row.hash,
+      }))
+      const last = page.at(-1)
+      return rows.length > limit && last ? { entries, next: last.seq } : { entries }
+    },
+    async close() {
+      cancelPrune()
+      await writer.close()
+    },
+  }
+}

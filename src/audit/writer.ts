@@ -1,0 +1,152 @@
+import type { Kysely } from 'kysely'
+import type { Clock } from '../lib/clock.ts'
+import { Fault } from '../lib/fault.ts'
+import type { Observe } from '../observe/observation.ts'
+import { insertAuditRows, reserveAuditSeqs } from '../store/audit-rows.ts'
+import type { StoreSchema } from '../store/schema.ts'
+import { linkEvents } from './chain.ts'
+import type { AuditEvent, AuditSink } from './entry.ts'
+
+export interface AuditWriterOptions {
+  /** Events held in memory before callers must wait; with a SIGKILL these are lost, and no more. */
+  readonly bufferEvents: number
+  /** Milliseconds after the first waiting event until it is written. */
+  readonly flushIntervalMs: number
+}
+
+/** Written in one transaction: long enough to be cheap, short enough not to hold up the event loop. */
+const BATCH_EVENTS = 250
+
+/** After a failed write the next try waits this long, doubling up to `LONGEST_RETRY_MS`. */
+const FIRST_RETRY_MS = 100
+const LONGEST_RETRY_MS = 5_000
+
+/** A call that finds no room for this long is refused: what cannot be recorded must not happen. */
+const LONGEST_WAIT_FOR_ROOM_MS = 5_000
+
+/**
+ * The one writer of the audit chain in this process. Takes events without waiting, writes them in
+ * batches, keeps them when the store fails, and makes callers wait when its buffer is full.
+ */
+export class AuditWriter implements AuditSink {
+  readonly #db: Kysely<StoreSchema>
+  readonly #clock: Clock
+  readonly #observe: Observe
+  readonly #options: AuditWriterOptions
+  #waiting: AuditEvent[] = []
+  #cancelTimer: (() => void) | undefined
+  #writing: Promise<void> | undefined
+  #retryMs = FIRST_RETRY_MS
+  #closed = false
+  readonly #roomSeekers = new Set<() => void>()
+
+  constructor(db: Kysely<StoreSchema>, clock: Clock, observe: Observe, options: AuditWriterOptions) {
+    this.#db = db
+    this.#clock = clock
+    this.#observe = observe
+    this.#options = options
+  }
+
+  record(event: AuditEvent): void {
+    this.#waiting.push(event)
+    if (this.#waiting.length >= BATCH_EVENTS) this.#startWriting()
+    else this.#schedule(this.#options.flushIntervalMs)
+  }
+
+  /**
+   * Undefined while there is room. Otherwise resolves when there is.
+   *
+   * @throws Fault `store_unavailable` (as a rejection) when the store takes nothing for several seconds
+   */
+  room(): Promise<void> | undefined {
+    if (this.#waiting.length < this.#options.bufferEvents) return undefined
+    return new Promise((resolve, reject) => {
+      const cancel = this.#clock.after(LONGEST_WAIT_FOR_ROOM_MS, () => {
+        this.#roomSeekers.delete(enter)
+        reject(
+          new Fault('store_unavailable', 'the audit record cannot be written at the moment', {
+            retryAfterS: 5,
+          }),
+        )
+      })
+      const enter = (): void => {
+        cancel()
+        resolve()
+      }
+      this.#roomSeekers.add(enter)
+    })
+  }
+
+  /** Writes everything recorded so far. Rejects when the store does not take it. */
+  async flush(): Promise<void> {
+    while (this.#waiting.length > 0 || this.#writing) {
+      const before = this.#waiting.length
+      const failed = await this.#write()
+      if (failed !== undefined && this.#waiting.length >= before) throw failed
+    }
+  }
+
+  /** Flushes for the last time. What the store does not take even now is reported, not hidden. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#cancelTimer?.()
+    await this.flush()
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#cancelTimer || this.#writing || this.#closed) return
+    this.#cancelTimer = this.#clock.after(delayMs, () => {
+      this.#cancelTimer = undefined
+      this.#startWriting()
+    })
+  }
+
+  #startWriting(): void {
+    if (this.#writing) return
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+    void this.#write()
+  }
+
+  /** Writes until nothing waits. Answers the fault that stopped it, if one did; never rejects. */
+  async #write(): Promise<unknown> {
+    if (this.#writing) {
+      await this.#writing
+      return undefined
+    }
+    let fault: unknown
+    this.#writing = this.#writeBatches().catch((error: unknown) => {
+      fault = error
+    })
+    await this.#writing
+    this.#writing = undefined
+    if (fault === undefined) {
+      this.#retryMs = FIRST_RETRY_MS
+    } else {
+      const message = fault instanceof Error ? fault.message : 'unknown fault'
+      this.#observe({ kind: 'audit.flush_failed', message, waiting: this.#waiting.length })
+      this.#schedule(this.#retryMs)
+      this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS)
+    }
+    if (this.#waiting.length > 0) this.#schedule(this.#options.flushIntervalMs)
+    return fault
+  }
+
+  async #writeBatches(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.slice(0, BATCH_EVENTS)
+      await this.#db.transaction().execute(async (trx) => {
+        const head = await reserveAuditSeqs(trx, batch.length)
+        await insertAuditRows(trx, linkEvents(batch, head))
+      })
+      this.#waiting.splice(0, batch.length)
+      this.#admitSeekers()
+    }
+  }
+
+  #admitSeekers(): void {
+    if (this.#waiting.length >= this.#options.bufferEvents) return
+    for (const enter of this.#roomSeekers) enter()
+    this.#roomSeekers.clear()
+  }
+}

@@ -1,0 +1,184 @@
+import { type Kysely, sql } from 'kysely'
+import type { StoreSchema } from './schema.ts'
+
+/** A stored link of the audit chain, as the audit room reads and writes it. */
+export interface AuditRow {
+  readonly seq: number
+  readonly at: number
+  readonly entry: string
+  readonly previousHash: string
+  readonly hash: string
+}
+
+export interface AuditHead {
+  readonly seq: number
+  readonly hash: string
+}
+
+/** Narrows a search; every field that is set must match. Times are milliseconds since the epoch. */
+export interface AuditRowFilter {
+  readonly kind?: string
+  readonly outcome?: string
+  readonly principal?: string
+  readonly credentialId?: string
+  readonly action?: string
+  readonly target?: string
+  readonly since?: number
+  readonly until?: number
+  /** Only rows before this one: the cursor of a listing that runs from new to old. */
+  readonly beforeSeq?: number
+}
+
+/** Rows of one INSERT: 5 values each, well under SQLite's 32,766 and PostgreSQL's 65,535 parameters. */
+const ROWS_PER_INSERT = 500
+
+/**
+ * Reserves `count` numbers and answers the head before them. The UPDATE takes the row lock (PostgreSQL)
+ * or the write lock (SQLite) at once, so that two processes that append at the same time queue here.
+ */
+export async function reserveAuditSeqs(db: Kysely<StoreSchema>, count: number): Promise<AuditHead> {
+  const row = await db
+    .updateTable('audit_head')
+    .set((eb) => ({ seq: eb('seq', '+', count) }))
+    .where('id', '=', 1)
+    .returning(['seq', 'hash'])
+    .executeTakeFirstOrThrow()
+  return { seq: Number(row.seq) - count, hash: row.hash }
+}
+
+export async function insertAuditRows(db: Kysely<StoreSchema>, rows: readonly AuditRow[]): Promise<void> {
+  for (let start = 0; start < rows.length; start += ROWS_PER_INSERT) {
+    await db
+      .insertInto('audit_entries')
+      .values(
+        rows.slice(start, start + ROWS_PER_INSERT).map((row) => ({
+          seq: row.seq,
+          at: row.at,
+          entry: row.entry,
+          previous_hash: row.previousHash,
+          hash: row.hash,
+        })),
+      )
+      .execute()
+  }
+  const last = rows.at(-1)
+  if (last) await db.updateTable('audit_head').set({ hash: last.hash }).where('id', '=', 1).execute()
+}
+
+export async function readAuditHead(db: Kysely<StoreSchema>): Promise<AuditHead> {
+  const row = await db
+    .selectFrom('audit_head')
+    .select(['seq', 'hash'])
+    .where('id', '=', 1)
+    .executeTakeFirstOrThrow()
+  return { seq: Number(row.seq), hash: row.hash }
+}
+
+/** The entry before the oldest one kept: where verification starts after older entries were pruned. */
+export async function readAuditFloor(db: Kysely<StoreSchema>): Promise<AuditHead> {
+  const row = await db
+    .selectFrom('audit_head')
+    .select(['floor_seq', 'floor_hash'])
+    .where('id', '=', 1)
+    .executeTakeFirstOrThrow()
+  return { seq: Number(row.floor_seq), hash: row.floor_hash }
+}
+
+/** Rows after `seq` in the order of the chain. */
+export async function readAuditRowsAfter(
+  db: Kysely<StoreSchema>,
+  seq: number,
+  limit: number,
+): Promise<readonly AuditRow[]> {
+  const rows = await db
+    .selectFrom('audit_entries')
+    .select(['seq', 'at', 'entry', 'previous_hash', 'hash'])
+    .where('seq', '>', seq)
+    .orderBy('seq')
+    .limit(limit)
+    .execute()
+  return rows.map(fromRow)
+}
+
+/** Rows that match, from new to old. */
+export async function searchAuditRows(
+  db: Kysely<StoreSchema>,
+  filter: AuditRowFilter,
+  limit: number,
+): Promise<readonly AuditRow[]> {
+  let query = db.selectFrom('audit_entries').select(['seq', 'at', 'entry', 'previous_hash', 'hash'])
+  const fields = {
+    kind: filter.kind,
+    outcome: filter.outcome,
+    principal: filter.principal,
+    credential_id: filter.credentialId,
+    action: filter.action,
+    target: filter.target,
+  } as const
+  for (const [column, value] of Object.entries(fields)) {
+    if (value !== undefined) query = query.where(column as keyof typeof fields, '=', value)
+  }
+  if (filter.since !== undefined) query = query.where('at', '>=', filter.since)
+  if (filter.until !== undefined) query = query.where('at', '<', filter.until)
+  if (filter.beforeSeq !== undefined) query = query.where('seq', '<', filter.beforeSeq)
+  return (await query.orderBy('seq', 'desc').limit(limit).execute()).map(fromRow)
+}
+
+/** Deletes what is older than `before`, from the oldest on and without a gap, and moves the floor there. */
+export async function pruneAuditRows(db: Kysely<StoreSchema>, before: number): Promise<number> {
+  return await db.transaction().execute(async (trx) => {
+    // Takes the write lock before reading, so that no other process prunes the same rows.
+    await trx.updateTable('audit_head').set({ id: 1 }).where('id', '=', 1).execute()
+    const keep = await trx
+      .selectFrom('audit_entries')
+      .select('seq')
+      .where('at', '>=', before)
+      .orderBy('seq')
+      .limit(1)
+      .executeTakeFirst()
+    const last = await trx
+      .selectFrom('audit_entries')
+      .select(['seq', 'hash'])
+      .$if(keep !== undefined, (query) => query.where('seq', '<', Number(keep?.seq)))
+      .orderBy('seq', 'desc')
+      .limit(1)
+      .executeTakeFirst()
+    if (!last) return 0
+    await trx
+      .updateTable('audit_head')
+      .set({ floor_seq: Number(last.seq), floor_hash: last.hash })
+      .where('id', '=', 1)
+      .execute()
+    const deleted = await trx
+      .deleteFrom('audit_entries')
+      .where('seq', '<=', Number(last.seq))
+      .executeTakeFirst()
+    return Number(deleted.numDeletedRows)
+  })
+}
+
+/** Takes the row out of the driver's types: PostgreSQL gives `bigint` as text. */
+function fromRow(row: {
+  seq: number | string
+  at: number | string
+  entry: string
+  previous_hash: string
+  hash: string
+}): AuditRow {
+  return {
+    seq: Number(row.seq),
+    at: Number(row.at),
+    entry: row.entry,
+    previousHash: row.previous_hash,
+    hash: row.hash,
+  }
+}
+
+/** Keeps `sql` beside the queries that the two dialects spell differently. */
+export const auditEntryCount = async (db: Kysely<StoreSchema>): Promise<number> => {
+  const row = await db
+    .selectFrom('audit_entries')
+    .select(sql<number | string>`count(*)`.as('count'))
+    .executeTakeFirstOrThrow()
+  return Number(row.count)
+}
