@@ -1,2 +1,87 @@
-/** Starts what all test files share. The PostgreSQL server is added by test/support/postgres.ts. */
-export default function setup(): void {}
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import type { TestProject } from 'vitest/node'
+import { type EmbeddedServer, startEmbeddedServer } from '../../src/databases/embedded/server.ts'
+import type { SharedServer } from './postgres.ts'
+
+/**
+ * Hands out the PostgreSQL that all test files share. It starts when the first file asks, so that runs
+ * without a database pay nothing, and ends with the run.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  let started: Promise<{ server: EmbeddedServer; dir: string; answer: SharedServer }> | undefined
+  const control = createServer((socket) => {
+    socket.on('error', () => socket.destroy())
+    started ??= start()
+    started.then(
+      ({ answer }) => socket.end(JSON.stringify(answer)),
+      (fault: unknown) => socket.end(JSON.stringify({ fault: String(fault) })),
+    )
+  })
+  await new Promise<void>((done) => {
+    control.listen(0, '127.0.0.1', done)
+  })
+  project.provide('postgresControl', (control.address() as AddressInfo).port)
+  return async () => {
+    control.close()
+    const running = await started?.catch(() => undefined)
+    if (!running) return
+    await running.server.close()
+    await rm(running.dir, { recursive: true, force: true })
+  }
+}
+
+async function start(): Promise<{ server: EmbeddedServer; dir: string; answer: SharedServer }> {
+  const dir = await mkdtemp(join(tmpdir(), 'postern-test-'))
+  const server = await startEmbeddedServer({
+    dir: join(dir, 'postgres'),
+    durable: false,
+    settings: { max_connections: '300', shared_buffers: '128MB', autovacuum: 'off' },
+  })
+  const superuser = { user: server.superuser.user, password: server.superuser.password.reveal() }
+  const answer: SharedServer = {
+    host: server.host,
+    port: server.port,
+    roles: {
+      superuser,
+      reader: { user: 'postern_reader', password: 'reader' },
+      writer: { user: 'postern_writer', password: 'writer' },
+    },
+  }
+  await connected(answer, 'postgres', async (client) => {
+    await client.query(`CREATE ROLE postern_reader LOGIN PASSWORD 'reader'`)
+    await client.query(`CREATE ROLE postern_writer LOGIN PASSWORD 'writer'`)
+    await client.query('CREATE DATABASE empty_template')
+    await client.query('CREATE DATABASE sample_template')
+  })
+  for (const template of ['empty_template', 'sample_template']) {
+    await connected(answer, template, (client) =>
+      client.query(`
+        ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO postern_reader;
+        ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO postern_writer;
+        ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO postern_writer;
+      `),
+    )
+    await connected(answer, 'postgres', (client) =>
+      client.query(`ALTER DATABASE ${template} ALLOW_CONNECTIONS false`),
+    )
+  }
+  return { server, dir, answer }
+}
+
+async function connected(
+  { host, port, roles }: SharedServer,
+  database: string,
+  task: (client: pg.Client) => Promise<unknown>,
+): Promise<void> {
+  const client = new pg.Client({ host, port, database, ...roles.superuser })
+  await client.connect()
+  try {
+    await task(client)
+  } finally {
+    await client.end()
+  }
+}
