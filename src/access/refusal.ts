@@ -39,6 +39,8 @@ export const REFUSAL_CODES = [
   'not_found',
   'conflict',
   'body_too_large',
+  'headers_too_large',
+  'request_timeout',
   'unsupported_media_type',
   'method_not_allowed',
   'host_not_allowed',

@@ -18,6 +18,8 @@ export interface AuditEvent {
   readonly durationMs?: number
   readonly rowCount?: number
   readonly remoteAddress?: string
+  /** How many events this entry stands for, where a flood of them was counted instead of listed. */
+  readonly count?: number
 }
 
 /** Takes events off the hot path. `record` never waits; `full` says that callers should. */

@@ -41,6 +41,7 @@ export function describe(observation: Observation): Description {
       return line('warn', 'Authentication refused', {
         reason: observation.reason,
         remote_address: observation.remoteAddress,
+        count: observation.count,
         credential_id: observation.credentialId,
         request_id: observation.requestId,
       })

@@ -27,6 +27,8 @@ export type Observation =
       readonly reason: string
       readonly remoteAddress: string
       readonly credentialId?: string
+      /** How many refusals this one stands for, where a flood of them was counted instead of listed. */
+      readonly count?: number
     }
   | { readonly kind: 'tokens.loaded'; readonly source: string; readonly count: number }
   | { readonly kind: 'tokens.expired_removed'; readonly source: string; readonly count: number }

@@ -1,0 +1,188 @@
+import { type Refusal, type RefusalCode, refusal } from '../access/refusal.ts'
+import { Fault, type FaultCode } from '../lib/fault.ts'
+
+/** The `error` word of the one JSON error shape: a coarse class; `code` is the precise one. */
+export type ErrorWord =
+  | 'bad_request'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'timeout'
+  | 'conflict'
+  | 'too_large'
+  | 'unsupported_media_type'
+  | 'unprocessable'
+  | 'too_many_requests'
+  | 'internal'
+  | 'unavailable'
+
+/** The one JSON error shape of every REST route. */
+export interface ErrorBody {
+  readonly error: ErrorWord
+  readonly message: string
+  readonly code: RefusalCode | FaultCode
+  readonly rule?: string
+  readonly allowed?: string
+  readonly scopes?: readonly string[]
+  readonly node?: string
+  readonly candidates?: readonly string[]
+  readonly request_id: string
+}
+
+/** An error as a response that any transport can send. */
+export interface WireError {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: ErrorBody
+}
+
+/** What the reply to a refusal says beyond the refusal itself. */
+export interface WireContext {
+  readonly requestId: string
+  /** URL of the RFC 9728 document that a challenge names. */
+  readonly resourceMetadata: string
+  /** A credential was shown, so RFC 6750 §3.1 wants `error="invalid_token"` in the challenge. */
+  readonly credentialShown?: boolean
+}
+
+interface StatusLine {
+  readonly status: number
+  readonly word: ErrorWord
+}
+
+const line = (status: number, word: ErrorWord): StatusLine => ({ status, word })
+
+/** The status and the class of each refusal. Exhaustive: a new code does not compile until it is placed here. */
+export function refusalStatus(code: RefusalCode): StatusLine {
+  switch (code) {
+    case 'unauthorized':
+      return line(401, 'unauthorized')
+    case 'level_too_low':
+    case 'scope_missing':
+    case 'server_not_allowed':
+    case 'database_not_allowed':
+    case 'tenant_not_allowed':
+    case 'tool_not_allowed':
+    case 'write_needs_confirmation':
+    case 'sql_refused':
+    case 'host_not_allowed':
+    case 'origin_not_allowed':
+      return line(403, 'forbidden')
+    case 'invalid_arguments':
+    case 'invalid_request':
+    case 'sql_syntax':
+      return line(400, 'bad_request')
+    case 'unknown_tool':
+    case 'not_found':
+    case 'session_unknown':
+      return line(404, 'not_found')
+    case 'method_not_allowed':
+      return line(405, 'method_not_allowed')
+    case 'request_timeout':
+      return line(408, 'timeout')
+    case 'conflict':
+    case 'cancelled':
+      return line(409, 'conflict')
+    case 'body_too_large':
+      return line(413, 'too_large')
+    case 'unsupported_media_type':
+      return line(415, 'unsupported_media_type')
+    case 'sql_failed':
+    case 'result_too_large':
+      return line(422, 'unprocessable')
+    case 'too_many_requests':
+    case 'too_many_sessions':
+      return line(429, 'too_many_requests')
+    case 'headers_too_large':
+      return line(431, 'too_large')
+    case 'sql_timeout':
+      return line(504, 'timeout')
+  }
+}
+
+/** The status and the class of each fault. */
+export function faultStatus(code: FaultCode): StatusLine {
+  switch (code) {
+    case 'store_unavailable':
+    case 'database_unavailable':
+    case 'database_busy':
+    case 'model_unavailable':
+    case 'shutting_down':
+      return line(503, 'unavailable')
+    case 'config_invalid':
+    case 'data_dir_unusable':
+    case 'address_in_use':
+    case 'store_newer':
+    case 'internal':
+      return line(500, 'internal')
+  }
+}
+
+/**
+ * A refusal as a reply: generous about rules, vague about credentials. Whatever was wrong with a
+ * credential, the caller reads the same sentence; the precise reason is in the log and the audit.
+ */
+export function refusalToWire(refused: Refusal, context: WireContext): WireError {
+  const { status, word } = refusalStatus(refused.code)
+  if (refused.code === 'unauthorized') {
+    const body = { error: word, message: UNAUTHORIZED, code: refused.code, request_id: context.requestId }
+    return { status, headers: { 'www-authenticate': challenge(context) }, body }
+  }
+  const body: ErrorBody = {
+    error: word,
+    message: refused.message,
+    code: refused.code,
+    rule: refused.rule,
+    ...(refused.allowed === undefined ? {} : { allowed: refused.allowed }),
+    ...(refused.scopes === undefined ? {} : { scopes: refused.scopes }),
+    ...(refused.node === undefined ? {} : { node: refused.node }),
+    ...(refused.candidates === undefined ? {} : { candidates: refused.candidates }),
+    request_id: context.requestId,
+  }
+  return { status, headers: refused.code === 'scope_missing' ? scopeChallenge(refused, context) : {}, body }
+}
+
+/** A fault as a reply. Anything that is not a `Fault` is a defect: the caller gets its request id and nothing else. */
+export function faultToWire(thrown: unknown, context: WireContext): WireError {
+  const known = thrown instanceof Fault && faultStatus(thrown.code).status === 503
+  const code = thrown instanceof Fault ? thrown.code : 'internal'
+  const { status, word } = faultStatus(code)
+  return {
+    status,
+    headers:
+      thrown instanceof Fault && thrown.retryAfterS !== undefined
+        ? { 'retry-after': String(Math.max(1, Math.ceil(thrown.retryAfterS))) }
+        : {},
+    body: {
+      error: word,
+      message: known ? thrown.message : INTERNAL,
+      code,
+      request_id: context.requestId,
+    },
+  }
+}
+
+export const unauthorized: Refusal = refusal('unauthorized', 'credential', 'a valid credential is needed')
+
+const UNAUTHORIZED = 'a valid credential is needed: send it as "Authorization: Bearer <token>"'
+const INTERNAL = 'something failed inside Postern; the log has the details under this request id'
+
+/** RFC 6750 §3 and RFC 9728 §5.1. Without a credential there is no `error`, so that a client starts from the metadata. */
+function challenge({ resourceMetadata, credentialShown }: WireContext): string {
+  const start = `Bearer realm="postern", resource_metadata="${resourceMetadata}"`
+  return credentialShown === true
+    ? `${start}, error="invalid_token", error_description="the credential is not valid"`
+    : start
+}
+
+/** RFC 6750 §3.1: every scope that is needed, not only the missing one, so that one new request for them is enough. */
+function scopeChallenge(
+  refused: Refusal,
+  { resourceMetadata }: WireContext,
+): Readonly<Record<string, string>> {
+  const scopes = (refused.scopes ?? []).filter((scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))
+  return {
+    'www-authenticate': `Bearer realm="postern", error="insufficient_scope", scope="${scopes.join(' ')}", resource_metadata="${resourceMetadata}"`,
+  }
+}
