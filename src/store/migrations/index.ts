@@ -1,0 +1,5 @@
+import type { Migration } from './migration.ts'
+import { tokensMigration } from './0001-tokens.ts'
+
+/** Every step in order. A new one goes at the end, with the next version. */
+export const migrations: readonly Migration[] = [tokensMigration]

@@ -1,0 +1,77 @@
+import type { Generated } from 'kysely'
+
+/**
+ * Every table of the store as the queries see it. Times are milliseconds since the epoch. Both engines
+ * hand 64-bit integers over as JavaScript numbers: all of ours stay below 2^53.
+ */
+export interface StoreSchema {
+  meta: MetaTable
+  changes: ChangesTable
+  tokens: TokensTable
+  token_uses: TokenUsesTable
+  audit_entries: AuditEntriesTable
+  audit_head: AuditHeadTable
+}
+
+/** Small facts about the store itself, such as that the first credential was made. */
+export interface MetaTable {
+  key: string
+  value: string
+}
+
+/** One row per topic; `revision` rises by one with every committed change of that topic. */
+export interface ChangesTable {
+  topic: string
+  revision: number
+}
+
+/** Issued tokens. `databases`, `servers` and `scopes` are NULL for `all`, otherwise a JSON list. */
+export interface TokensTable {
+  id: string
+  /** SHA-256 of the token, 64 lower-case hex digits. */
+  hash: string
+  note: string
+  owner: string
+  level: string
+  tenant: string
+  databases: string | null
+  servers: string | null
+  scopes: string | null
+  created_at: number
+  expires_at: number | null
+  revoked_at: number | null
+  /** The token that was issued in place of this one. */
+  replaced_by: string | null
+  /** The revision of topic `tokens` that wrote this row last: what other processes read after. */
+  revision: number
+}
+
+/** When a credential of any kind was last used. Apart from `tokens`, because it is written often. */
+export interface TokenUsesTable {
+  credential_id: string
+  last_used_at: number
+}
+
+/** The audit chain. The columns after `hash` are generated from `entry`, for searching only. */
+export interface AuditEntriesTable {
+  seq: number
+  at: number
+  entry: string
+  previous_hash: string
+  hash: string
+  kind: Generated<string>
+  outcome: Generated<string>
+  principal: Generated<string | null>
+  credential_id: Generated<string | null>
+  action: Generated<string | null>
+  target: Generated<string | null>
+}
+
+/** One row: the last entry of the chain and the one before the oldest that is kept. */
+export interface AuditHeadTable {
+  id: number
+  seq: number
+  hash: string
+  floor_seq: number
+  floor_hash: string
+}
