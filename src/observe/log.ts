@@ -43,7 +43,7 @@ export function jsonLog(level: Severity, destination: DestinationStream): Observ
   const log = pino(
     {
       level,
-      base: undefined,
+      base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label.toUpperCase() }) },
     },

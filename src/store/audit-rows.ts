@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { StoreSchema } from './schema.ts'
 
 /** A stored link of the audit chain, as the audit room reads and writes it. */
@@ -43,7 +43,7 @@ export async function reserveAuditSeqs(db: Kysely<StoreSchema>, count: number): 
     .where('id', '=', 1)
     .returning(['seq', 'hash'])
     .executeTakeFirstOrThrow()
-  return { seq: Number(row.seq) - count, hash: row.hash }
+  return { seq: row.seq - count, hash: row.hash }
 }
 
 export async function insertAuditRows(db: Kysely<StoreSchema>, rows: readonly AuditRow[]): Promise<void> {
@@ -71,7 +71,7 @@ export async function readAuditHead(db: Kysely<StoreSchema>): Promise<AuditHead>
     .select(['seq', 'hash'])
     .where('id', '=', 1)
     .executeTakeFirstOrThrow()
-  return { seq: Number(row.seq), hash: row.hash }
+  return { seq: row.seq, hash: row.hash }
 }
 
 /** The entry before the oldest one kept: where verification starts after older entries were pruned. */
@@ -81,7 +81,7 @@ export async function readAuditFloor(db: Kysely<StoreSchema>): Promise<AuditHead
     .select(['floor_seq', 'floor_hash'])
     .where('id', '=', 1)
     .executeTakeFirstOrThrow()
-  return { seq: Number(row.floor_seq), hash: row.floor_hash }
+  return { seq: row.floor_seq, hash: row.floor_hash }
 }
 
 /** Rows after `seq` in the order of the chain. */
@@ -139,46 +139,28 @@ export async function pruneAuditRows(db: Kysely<StoreSchema>, before: number): P
     const last = await trx
       .selectFrom('audit_entries')
       .select(['seq', 'hash'])
-      .$if(keep !== undefined, (query) => query.where('seq', '<', Number(keep?.seq)))
+      .$if(keep !== undefined, (query) => query.where('seq', '<', keep?.seq ?? 0))
       .orderBy('seq', 'desc')
       .limit(1)
       .executeTakeFirst()
     if (!last) return 0
     await trx
       .updateTable('audit_head')
-      .set({ floor_seq: Number(last.seq), floor_hash: last.hash })
+      .set({ floor_seq: last.seq, floor_hash: last.hash })
       .where('id', '=', 1)
       .execute()
-    const deleted = await trx
-      .deleteFrom('audit_entries')
-      .where('seq', '<=', Number(last.seq))
-      .executeTakeFirst()
+    const deleted = await trx.deleteFrom('audit_entries').where('seq', '<=', last.seq).executeTakeFirst()
     return Number(deleted.numDeletedRows)
   })
 }
 
-/** Takes the row out of the driver's types: PostgreSQL gives `bigint` as text. */
 function fromRow(row: {
-  seq: number | string
-  at: number | string
-  entry: string
-  previous_hash: string
-  hash: string
+  readonly seq: number
+  readonly at: number
+  readonly entry: string
+  readonly previous_hash: string
+  readonly hash: string
 }): AuditRow {
-  return {
-    seq: Number(row.seq),
-    at: Number(row.at),
-    entry: row.entry,
-    previousHash: row.previous_hash,
-    hash: row.hash,
-  }
-}
-
-/** Keeps `sql` beside the queries that the two dialects spell differently. */
-export const auditEntryCount = async (db: Kysely<StoreSchema>): Promise<number> => {
-  const row = await db
-    .selectFrom('audit_entries')
-    .select(sql<number | string>`count(*)`.as('count'))
-    .executeTakeFirstOrThrow()
-  return Number(row.count)
+  const { seq, at, entry, hash } = row
+  return { seq, at, entry, previousHash: row.previous_hash, hash }
 }
