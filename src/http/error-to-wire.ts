@@ -113,6 +113,7 @@ export function faultStatus(code: FaultCode): StatusLine {
     case 'config_invalid':
     case 'data_dir_unusable':
     case 'address_in_use':
+    case 'address_unusable':
     case 'store_newer':
     case 'internal':
       return line(500, 'internal')

@@ -20,6 +20,7 @@ export const FAULT_CODES = [
   'config_invalid',
   'data_dir_unusable',
   'address_in_use',
+  'address_unusable',
   'store_unavailable',
   'store_newer',
   'database_unavailable',

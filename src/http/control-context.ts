@@ -1,0 +1,22 @@
+import type { Caller } from '../identity/caller.ts'
+
+/** What the front knows of a request when it hands it to the control plane. */
+export interface ControlContext {
+  /** Absent only on the public list. */
+  readonly caller: Caller | undefined
+  readonly requestId: string
+  readonly remoteAddress: string
+  /** Public URL of this server, without a trailing slash. */
+  readonly baseUrl: string
+  /** A credential was shown, valid or not. */
+  readonly credentialShown: boolean
+  /** Aborted when the client went away. */
+  readonly signal: AbortSignal
+  /** Tells the request log which route answered, and with which code. */
+  note(fact: { readonly route?: string; readonly code?: string }): void
+}
+
+/** The control plane as the front sees it: a fetch handler whose second argument is what the front knows. */
+export interface ControlPlane {
+  fetch(request: Request, context: ControlContext): Response | Promise<Response>
+}

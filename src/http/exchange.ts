@@ -1,0 +1,24 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Caller } from '../identity/caller.ts'
+import type { RequestTarget } from './request-target.ts'
+
+/** One request on its way through the front, and what the steps found out about it. */
+export interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly id: string
+  readonly target: RequestTarget
+  /** Of the socket: forwarded headers are anybody's word. */
+  readonly remoteAddress: string
+  readonly localAddress: string | undefined
+  readonly secure: boolean
+  /** True while the client waits for `100 Continue` before it sends the body. */
+  expectsContinue: boolean
+  caller: Caller | undefined
+  /** For the request log: a route's pattern, never a URL. */
+  route: string
+  code: string | undefined
+}
+
+/** The route of a request that no route answered; the log holds this instead of what was asked for. */
+export const NO_ROUTE = '(none)'

@@ -1,0 +1,218 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
+import { uuidv7 } from 'uuidv7'
+import { type Refusal, refusal } from '../access/refusal.ts'
+import type { AuditSink } from '../audit/entry.ts'
+import type { Authentication, Authenticator } from '../identity/authenticate.ts'
+import type { Clock } from '../lib/clock.ts'
+import { Fault } from '../lib/fault.ts'
+import type { McpEndpoint } from '../mcp/endpoint.ts'
+import type { Observe } from '../observe/observation.ts'
+import { checkHost } from './check-host.ts'
+import { checkOrigin } from './check-origin.ts'
+import type { ControlPlane } from './control-context.ts'
+import { isPreflight, openToOrigin, preflightHeaders } from './cors.ts'
+import { faultToWire, refusalToWire, unauthorized, type WireContext } from './error-to-wire.ts'
+import { type Exchange, NO_ROUTE } from './exchange.ts'
+import { serveControl } from './serve-control.ts'
+import { serveMcp } from './serve-mcp.ts'
+import { isPublicPath } from './public-paths.ts'
+import type { BodyLimits } from './read-body.ts'
+import type { AuthenticationRecord } from './record-authentication.ts'
+import { sendReply } from './reply.ts'
+import { readRequestTarget } from './request-target.ts'
+import { mcpPath, resourceMetadataUrl } from './resource-metadata.ts'
+import { refuseRepeated, repeatedHeader } from './single-headers.ts'
+import { overdueTokenAge } from './token-age.ts'
+
+export interface FrontOptions {
+  readonly baseUrl: () => string
+  readonly allowedHosts: readonly string[]
+  readonly allowedOrigins: readonly string[]
+  readonly limits: BodyLimits & { readonly jsonDepth: number }
+  readonly authenticator: Authenticator
+  readonly authentications: AuthenticationRecord
+  readonly audit: AuditSink
+  readonly observe: Observe
+  readonly clock: Clock
+  readonly mcp: McpEndpoint
+  readonly control: ControlPlane
+  /** True once the server is closing: what still arrives on open connections is turned away. */
+  readonly draining: () => boolean
+}
+
+/** What a step may come to: go on, stop with a refusal, or stop because the reply is sent. */
+type Outcome = Refusal | 'answered' | undefined
+
+type Step = (exchange: Exchange, front: FrontOptions) => Outcome | Promise<Outcome>
+
+/** What happens to every request, in this order. Nothing of a body is read before the caller is known. */
+const STEPS: readonly Step[] = [
+  refuseWhileDraining,
+  checkHeaders,
+  checkHostHeader,
+  checkOriginHeader,
+  authenticate,
+  waitForAudit,
+  serve,
+]
+
+/** Answers one request. Never rejects. */
+export async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  front: FrontOptions,
+  expectsContinue = false,
+): Promise<void> {
+  const exchange = open(request, response, front, expectsContinue)
+  try {
+    for (const step of STEPS) {
+      const pending = step(exchange, front)
+      const outcome = pending instanceof Promise ? await pending : pending
+      if (outcome === 'answered') return
+      if (outcome !== undefined) {
+        refuse(exchange, outcome, front)
+        return
+      }
+    }
+  } catch (thrown) {
+    fail(exchange, thrown, front)
+  }
+}
+
+function open(
+  request: IncomingMessage,
+  response: ServerResponse,
+  front: FrontOptions,
+  expectsContinue: boolean,
+): Exchange {
+  const startedAt = performance.now()
+  const { socket } = request
+  const exchange: Exchange = {
+    request,
+    response,
+    id: uuidv7(),
+    target: readRequestTarget(request.url ?? ''),
+    remoteAddress: socket.remoteAddress ?? '',
+    localAddress: socket.localAddress,
+    secure: socket instanceof TLSSocket,
+    expectsContinue,
+    caller: undefined,
+    route: NO_ROUTE,
+    code: undefined,
+  }
+  response.setHeader('x-request-id', exchange.id)
+  response.setHeader('x-content-type-options', 'nosniff')
+  response.setHeader('cache-control', 'no-store')
+  response.once('close', () => {
+    const { caller } = exchange
+    const code = exchange.code ?? (response.writableFinished ? undefined : 'client_gone')
+    front.observe({
+      kind: 'request',
+      requestId: exchange.id,
+      method: request.method ?? '',
+      route: exchange.route,
+      status: response.statusCode,
+      durationMs: performance.now() - startedAt,
+      ...(caller ? { tokenName: caller.credential.name, credentialId: caller.credential.id } : {}),
+      ...(code === undefined ? {} : { code }),
+    })
+  })
+  return exchange
+}
+
+function refuseWhileDraining(_: Exchange, front: FrontOptions): Outcome {
+  if (!front.draining()) return undefined
+  throw new Fault('shutting_down', 'Postern is shutting down: try again in a moment', { retryAfterS: 5 })
+}
+
+function checkHeaders({ request }: Exchange): Outcome {
+  const repeated = repeatedHeader(request.rawHeaders)
+  // Two Authorization headers are a malformed credential: the authentication step refuses and records them.
+  return repeated === null || repeated === 'authorization' ? undefined : refuseRepeated(repeated)
+}
+
+function checkHostHeader({ request, target, localAddress }: Exchange, front: FrontOptions): Outcome {
+  const { host } = request.headers
+  const rules = { baseUrl: front.baseUrl(), allowedHosts: front.allowedHosts }
+  if (target.authority !== null && target.authority !== host) {
+    return refusal('invalid_request', 'http.host', 'the request target and the Host header differ')
+  }
+  return checkHost(host, localAddress, rules) ?? undefined
+}
+
+function checkOriginHeader(exchange: Exchange, front: FrontOptions): Outcome {
+  const { request, response, localAddress, secure } = exchange
+  const { origin, host = '' } = request.headers
+  const rules = { baseUrl: front.baseUrl(), allowedOrigins: front.allowedOrigins }
+  const verdict = checkOrigin(origin, host, localAddress, secure, rules)
+  if (!verdict.allowed) return verdict.refusal
+  if (!verdict.cors || origin === undefined) return undefined
+  openToOrigin(response, origin)
+  if (!isPreflight(request)) return undefined
+  exchange.route = '(preflight)'
+  sendReply(exchange, { status: 204, headers: preflightHeaders(request) }, front.clock)
+  return 'answered'
+}
+
+function authenticate(exchange: Exchange, front: FrontOptions): Outcome | Promise<Outcome> {
+  const { authorization } = exchange.request.headers
+  const isPublic = isPublicPath(exchange.target.path)
+  if (authorization === undefined && isPublic) return undefined
+  const settle = (answer: Authentication): Outcome => {
+    if (!answer.ok) {
+      front.authentications.refused(asker(exchange), answer.error)
+      return isPublic ? undefined : unauthorized
+    }
+    const caller = answer.value
+    exchange.caller = caller
+    front.authentications.allowed(asker(exchange), caller)
+    const age = overdueTokenAge(caller, front.clock.now())
+    if (age !== undefined) exchange.response.setHeader('postern-token-age', age)
+    return undefined
+  }
+  if (repeatedHeader(exchange.request.rawHeaders) === 'authorization') {
+    return settle({ ok: false, error: { reason: 'malformed' } })
+  }
+  const answer = front.authenticator.authenticate(authorization)
+  return answer instanceof Promise ? answer.then(settle) : settle(answer)
+}
+
+const asker = ({ id, remoteAddress }: Exchange): { requestId: string; remoteAddress: string } => ({
+  requestId: id,
+  remoteAddress,
+})
+
+/** Nobody gets ahead of the record: when it is full, requests wait for it. */
+function waitForAudit(_: Exchange, front: FrontOptions): Promise<undefined> | undefined {
+  return front.audit.room()?.then(() => undefined)
+}
+
+async function serve(exchange: Exchange, front: FrontOptions): Promise<Outcome> {
+  const path = mcpPath(exchange.target.path)
+  if (path === undefined || exchange.caller === undefined) return await serveControl(exchange, front)
+  return await serveMcp(exchange, exchange.caller, path, front)
+}
+
+function wireContext({ id, target, request }: Exchange, front: FrontOptions): WireContext {
+  return {
+    requestId: id,
+    resourceMetadata: resourceMetadataUrl(front.baseUrl(), target.path),
+    credentialShown: request.headers.authorization !== undefined,
+  }
+}
+
+function refuse(exchange: Exchange, refused: Refusal, front: FrontOptions): void {
+  exchange.code = refused.code
+  sendReply(exchange, refusalToWire(refused, wireContext(exchange, front)), front.clock)
+}
+
+function fail(exchange: Exchange, thrown: unknown, front: FrontOptions): void {
+  const wire = faultToWire(thrown, wireContext(exchange, front))
+  exchange.code = wire.body.code
+  if (wire.status === 500) {
+    front.observe({ kind: 'fault', where: 'http', error: thrown, requestId: exchange.id })
+  }
+  if (front.draining()) exchange.response.setHeader('connection', 'close')
+  sendReply(exchange, wire, front.clock)
+}

@@ -1,0 +1,91 @@
+import { type Refusal, refusal } from '../access/refusal.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { ControlPlane } from './control-context.ts'
+import type { Exchange } from './exchange.ts'
+import { type BodyLimits, hasBody } from './read-body.ts'
+import { receiveBody } from './receive-body.ts'
+import { sendReply } from './reply.ts'
+
+export interface ControlPlaneFront {
+  readonly baseUrl: () => string
+  readonly limits: BodyLimits & { readonly jsonDepth: number }
+  readonly clock: Clock
+  readonly control: ControlPlane
+}
+
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+/** Stays here: the connection's own affairs (RFC 9110 §7.6.1), and the credential, which no route needs. */
+const KEPT_BACK: ReadonlySet<string> = new Set([
+  'authorization',
+  'connection',
+  'content-length',
+  'expect',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** Hands a request to the control plane as a fetch `Request` whose body is bounded and already here. */
+export async function serveControl(
+  exchange: Exchange,
+  plane: ControlPlaneFront,
+): Promise<Refusal | 'answered'> {
+  const { request, response, target, caller } = exchange
+  const method = request.method ?? ''
+  if (target.path === null) return refusal('not_found', 'http.path', 'there is nothing at this address')
+  if (!METHODS.has(method)) {
+    return refusal('method_not_allowed', 'http.method', 'this method is not served')
+  }
+  let body: Buffer | undefined
+  // Only for a known caller: nobody else may make the server hold their bytes.
+  if (method !== 'GET' && method !== 'HEAD' && caller !== undefined && hasBody(request)) {
+    const bytes = await receiveBody(exchange, plane.limits, plane.clock)
+    if (!bytes.ok) return bytes.error
+    body = bytes.value
+  }
+  const gone = new AbortController()
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort()
+  })
+  const query = target.query === '' ? '' : `?${target.query}`
+  const init: RequestInit = { method, headers: passedOn(exchange), signal: gone.signal }
+  if (body !== undefined) init.body = new Uint8Array(body)
+  const reply = await plane.control.fetch(
+    new Request(`${new URL(plane.baseUrl()).origin}${target.path}${query}`, init),
+    {
+      caller,
+      requestId: exchange.id,
+      remoteAddress: exchange.remoteAddress,
+      baseUrl: plane.baseUrl(),
+      credentialShown: request.headers.authorization !== undefined,
+      signal: gone.signal,
+      note(fact) {
+        exchange.route = fact.route ?? exchange.route
+        exchange.code = fact.code ?? exchange.code
+      },
+    },
+  )
+  await send(exchange, reply, plane.clock)
+  return 'answered'
+}
+
+function passedOn({ request }: Exchange): Headers {
+  const headers = new Headers()
+  for (const [name, values] of Object.entries(request.headersDistinct)) {
+    if (!KEPT_BACK.has(name)) for (const value of values ?? []) headers.append(name, value)
+  }
+  return headers
+}
+
+/** Control plane replies are bounded documents, so each is sent in one piece. */
+async function send(exchange: Exchange, reply: Response, clock: Clock): Promise<void> {
+  const content = Buffer.from(await reply.arrayBuffer())
+  const headers: Record<string, string> = {}
+  reply.headers.forEach((value, name) => {
+    headers[name] = value
+  })
+  sendReply(exchange, { status: reply.status, headers, ...(reply.body === null ? {} : { content }) }, clock)
+}

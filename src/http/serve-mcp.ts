@@ -1,0 +1,65 @@
+import { type Refusal, refusal } from '../access/refusal.ts'
+import type { Caller } from '../identity/caller.ts'
+import type { Clock } from '../lib/clock.ts'
+import { err, ok, type Result } from '../lib/result.ts'
+import type { McpEndpoint, McpExchange } from '../mcp/endpoint.ts'
+import { refusalStatus } from './error-to-wire.ts'
+import type { Exchange } from './exchange.ts'
+import { checkMediaType } from './media-type.ts'
+import { parseJson } from './parse-json.ts'
+import type { BodyLimits } from './read-body.ts'
+import { receiveBody } from './receive-body.ts'
+import { sendReply } from './reply.ts'
+import { rpcRefusal } from './rpc-refusal.ts'
+
+export interface McpPlane {
+  readonly baseUrl: () => string
+  readonly limits: BodyLimits & { readonly jsonDepth: number }
+  readonly clock: Clock
+  readonly mcp: McpEndpoint
+}
+
+/** The methods of each address: Streamable HTTP, and the two of the 2024-11-05 transport. */
+const METHODS: Readonly<Record<McpExchange['path'], readonly string[]>> = {
+  streamable: ['POST', 'GET', 'DELETE'],
+  sse: ['GET'],
+  message: ['POST'],
+}
+
+/** The data plane: hands a bounded, parsed message to the MCP endpoint. */
+export async function serveMcp(
+  exchange: Exchange,
+  caller: Caller,
+  path: McpExchange['path'],
+  plane: McpPlane,
+): Promise<'answered'> {
+  const { request, response, target } = exchange
+  exchange.route = target.path ?? exchange.route
+  const methods = METHODS[path]
+  if (!methods.includes(request.method ?? '')) {
+    response.setHeader('allow', methods.join(', '))
+    const message = `${exchange.route} takes ${methods.join(', ')}`
+    return refuseMessage(exchange, refusal('method_not_allowed', 'http.method', message), plane)
+  }
+  const body = request.method === 'POST' ? await readMessage(exchange, plane) : ok(undefined)
+  if (!body.ok) return refuseMessage(exchange, body.error, plane)
+  const query = target.query === '' ? '' : `?${target.query}`
+  const url = new URL(`${plane.baseUrl()}${exchange.route}${query}`)
+  await plane.mcp.handle({ request, response, caller, body: body.value, requestId: exchange.id, path, url })
+  return 'answered'
+}
+
+async function readMessage(exchange: Exchange, plane: McpPlane): Promise<Result<unknown, Refusal>> {
+  const { headers } = exchange.request
+  const wrongType = checkMediaType(headers['content-type'], headers['content-encoding'])
+  if (wrongType) return err(wrongType)
+  const bytes = await receiveBody(exchange, plane.limits, plane.clock)
+  return bytes.ok ? parseJson(bytes.value, plane.limits.jsonDepth) : bytes
+}
+
+function refuseMessage(exchange: Exchange, refused: Refusal, plane: McpPlane): 'answered' {
+  exchange.code = refused.code
+  const { status } = refusalStatus(refused.code)
+  sendReply(exchange, { status, headers: {}, body: rpcRefusal(refused, exchange.id) }, plane.clock)
+  return 'answered'
+}

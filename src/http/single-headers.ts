@@ -1,0 +1,28 @@
+import { type Refusal, refusal } from '../access/refusal.ts'
+
+/** Headers that must not be there twice: two readers would each believe another one. By lower-case name. */
+const SINGLE = new Set([
+  'authorization',
+  'host',
+  'origin',
+  'content-length',
+  'content-type',
+  'content-encoding',
+  'transfer-encoding',
+])
+
+/** The name of a header that is there twice although it must not be; Node itself silently keeps the first. */
+export function repeatedHeader(rawHeaders: readonly string[]): string | null {
+  let seen: string[] | undefined
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = (rawHeaders[index] as string).toLowerCase()
+    if (!SINGLE.has(name)) continue
+    if (seen?.includes(name)) return name
+    ;(seen ??= []).push(name)
+  }
+  return null
+}
+
+export function refuseRepeated(name: string): Refusal {
+  return refusal('invalid_request', 'http.headers', `the header ${name} is there more than once`)
+}
