@@ -1,0 +1,44 @@
+import type { Command } from './command.ts'
+
+type Load = () => Promise<{ readonly command: Command }>
+
+/** Every command under its heading, in the order of the help. Loaded only when it is called or listed. */
+export const COMMAND_GROUPS: readonly (readonly [heading: string, Readonly<Record<string, Load>>])[] = [
+  ['Gateway', { serve: () => import('./serve.ts') }],
+  [
+    'Tokens',
+    {
+      'token add': () => import('./token-add.ts'),
+      'token list': () => import('./token-list.ts'),
+      'token rotate': () => import('./token-rotate.ts'),
+      'token remove': () => import('./token-remove.ts'),
+    },
+  ],
+  [
+    'Questions',
+    {
+      'access explain': () => import('./access-explain.ts'),
+      'sql check': () => import('./sql-check.ts'),
+      selftest: () => import('./selftest.ts'),
+    },
+  ],
+]
+
+const LOADERS: ReadonlyMap<string, Load> = new Map(
+  COMMAND_GROUPS.flatMap(([, group]) => Object.entries(group)),
+)
+
+export const COMMAND_NAMES: readonly string[] = [...LOADERS.keys()]
+
+export async function loadCommand(name: string): Promise<Command | undefined> {
+  return (await LOADERS.get(name)?.())?.command
+}
+
+export async function loadAllCommands(): Promise<readonly (readonly [string, readonly Command[]])[]> {
+  return await Promise.all(
+    COMMAND_GROUPS.map(async ([heading, group]) => {
+      const loaded = await Promise.all(Object.values(group).map(async (load) => (await load()).command))
+      return [heading, loaded] as const
+    }),
+  )
+}

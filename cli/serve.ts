@@ -1,0 +1,139 @@
+import type { Gateway } from '../src/gateway.ts'
+import type { Settings } from '../src/config/settings.ts'
+import type { Observe } from '../src/observe/observation.ts'
+import type { Command, ExitCode, Given, Invocation } from './command.ts'
+
+export const command: Command = {
+  name: 'serve',
+  summary: 'run the gateway',
+  description:
+    'The first start with no credential of any kind issues one admin token and shows it this once. SIGTERM ' +
+    'and Ctrl-C finish open requests and stop, a second Ctrl-C stops at once, SIGHUP reads the configuration again.',
+  options: [
+    {
+      name: 'addr',
+      value: 'ADDRESS',
+      summary: 'where to listen; a bare :8080 means every interface',
+      standard: '127.0.0.1:8080',
+    },
+    { name: 'demo', summary: 'add an embedded PostgreSQL with sample data' },
+    { name: 'no-auth', summary: 'ask nobody for a token, read-only; on loopback addresses only' },
+    { name: 'tls', summary: 'serve HTTPS, with --cert and --key' },
+    { name: 'cert', value: 'FILE', summary: 'the certificate chain (PEM)' },
+    { name: 'key', value: 'FILE', summary: 'the private key of the certificate (PEM)' },
+    {
+      name: 'token-file',
+      value: 'FILE',
+      summary: 'a token file to watch',
+      standard: 'auth.tokenFile of the configuration',
+    },
+  ],
+  examples: [
+    ['postern serve --demo', 'a gateway with sample data, to try it'],
+    ['postern serve --config postern.yaml', 'the gateway that a configuration file describes'],
+  ],
+  run,
+}
+
+async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
+  const stop = stopSignals(invocation)
+  try {
+    const { readSettings } = await import('./read-settings.ts')
+    const read = await readSettings(invocation, given)
+    if (!read.ok) return read.error
+    const { settings, warnings, file, dialect } = read.value
+
+    const { openLog } = await import('../src/observe/log.ts')
+    const log = openLog(settings.log)
+    try {
+      log.observe({ kind: 'config.loaded', file, dialect })
+      for (const message of warnings) log.observe({ kind: 'config.warning', message })
+
+      const { startGateway } = await import('../src/gateway.ts')
+      const gateway = await startGateway({
+        settings,
+        demo: given.flag('demo'),
+        clock: invocation.clock,
+        observe: log.observe,
+      })
+      await announce(invocation, gateway, settings)
+      const ignoreHangup = invocation.onSignal('SIGHUP', () => {
+        void reload(invocation, given, gateway, log.observe)
+      })
+      const signal = await stop.first
+      ignoreHangup()
+      log.observe({ kind: 'server.stopping', signal })
+      const ended = await Promise.race([gateway.close().then(() => 'closed' as const), stop.second])
+      if (ended === 'closed') log.observe({ kind: 'server.stopped' })
+      return ended === 'closed' ? 0 : 1
+    } finally {
+      log.flush()
+    }
+  } finally {
+    stop.forget()
+  }
+}
+
+/**
+ * One Ctrl-C can arrive twice: from the terminal, and forwarded by a launcher (npm, bin/postern). What
+ * comes this soon after the first is the same one.
+ */
+const SAME_INTERRUPT_MS = 300
+
+interface StopSignals {
+  readonly first: Promise<'SIGINT' | 'SIGTERM'>
+  /** The person does not want to wait. */
+  readonly second: Promise<'again'>
+  forget(): void
+}
+
+function stopSignals({ onSignal, clock }: Invocation): StopSignals {
+  const first = Promise.withResolvers<'SIGINT' | 'SIGTERM'>()
+  const second = Promise.withResolvers<'again'>()
+  let firstAt: number | undefined
+  const heard = (signal: 'SIGINT' | 'SIGTERM') => (): void => {
+    const now = clock.now()
+    if (firstAt === undefined) {
+      firstAt = now
+      first.resolve(signal)
+    } else if (signal === 'SIGINT' && now - firstAt >= SAME_INTERRUPT_MS) {
+      second.resolve('again')
+    }
+  }
+  const forget = [onSignal('SIGINT', heard('SIGINT')), onSignal('SIGTERM', heard('SIGTERM'))]
+  return {
+    first: first.promise,
+    second: second.promise,
+    forget: () => {
+      for (const one of forget) one()
+    },
+  }
+}
+
+async function announce(invocation: Invocation, gateway: Gateway, settings: Settings): Promise<void> {
+  const { readyDocument, readyText } = await import('./ready-shown.ts')
+  invocation.answer(readyDocument(gateway, settings), readyText(gateway, settings, invocation.style))
+}
+
+/** A configuration that cannot be used changes nothing: the log says what is wrong with it. */
+async function reload(
+  invocation: Invocation,
+  given: Given,
+  gateway: Gateway,
+  observe: Observe,
+): Promise<void> {
+  try {
+    const { loadForReload } = await import('./read-settings.ts')
+    const loaded = await loadForReload(invocation, given)
+    if (!loaded.ok) {
+      for (const message of loaded.error)
+        observe({ kind: 'config.warning', message: `Not reloaded: ${message}` })
+      return
+    }
+    await gateway.reload(loaded.value.settings)
+    observe({ kind: 'config.loaded', file: loaded.value.file, dialect: loaded.value.dialect })
+    for (const message of loaded.value.warnings) observe({ kind: 'config.warning', message })
+  } catch (error) {
+    observe({ kind: 'fault', where: 'config.reload', error })
+  }
+}

@@ -1,0 +1,52 @@
+import type { OnSignal } from '../cli/command.ts'
+import { run } from '../cli/run.ts'
+import { systemClock } from './lib/clock.ts'
+
+const launched = process.env['POSTERN_LAUNCHED'] !== undefined && process.channel !== undefined
+// Of no concern to the programs that this one starts.
+delete process.env['POSTERN_LAUNCHED']
+
+/** A launcher that was killed can send no signal; its closed channel means the same as SIGTERM. */
+const onSignal: OnSignal = (signal, heard) => {
+  process.on(signal, heard)
+  if (launched && signal === 'SIGTERM') process.on('disconnect', heard)
+  return () => {
+    process.off(signal, heard)
+    process.off('disconnect', heard)
+  }
+}
+
+// The reader of a pipe went away (`postern token list | head -1`): nobody is left to tell.
+for (const output of [process.stdout, process.stderr]) {
+  output.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? 0 : 1)
+  })
+}
+
+process.on('uncaughtException', (error) => {
+  const detail = process.env['POSTERN_DEBUG']
+    ? (error.stack ?? error.message)
+    : 'set POSTERN_DEBUG=1 to see where'
+  process.stderr.write(`postern: something went wrong inside Postern; ${detail}\n  (internal)\n`)
+  process.exit(1)
+})
+
+const exitCode = await run({
+  argv: process.argv.slice(2),
+  env: process.env,
+  cwd: process.cwd(),
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  onSignal,
+  clock: systemClock,
+})
+
+const flushed = (output: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => {
+    output.write('', () => {
+      resolve()
+    })
+  })
+await Promise.all([flushed(process.stdout), flushed(process.stderr)])
+process.exit(exitCode)
