@@ -1,0 +1,82 @@
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import BetterSqlite3 from 'better-sqlite3'
+import { Fault } from '../../lib/fault.ts'
+import { sqliteFault } from './faults.ts'
+
+export type SqliteDatabase = BetterSqlite3.Database
+
+/**
+ * How long SQLite itself waits for another process's lock. Short, because it blocks the event loop; the
+ * driver goes on waiting without blocking.
+ */
+const BUSY_TIMEOUT_MS = 20
+
+/**
+ * Opens one connection. The file is made with mode 0600 and its directory with 0700; SQLite gives its
+ * `-wal` and `-shm` files the mode of the file.
+ *
+ * `synchronous = FULL`: with NORMAL a power cut may undo the last commits, and one of them may be a
+ * revocation that was already confirmed to an administrator. The price is one fsync for each commit.
+ */
+export function openSqliteDatabase(file: string): SqliteDatabase {
+  makePrivateFile(file)
+  let database: SqliteDatabase | undefined
+  try {
+    database = new BetterSqlite3(file, { timeout: BUSY_TIMEOUT_MS })
+    useWal(database)
+    database.pragma('synchronous = FULL')
+    database.pragma('foreign_keys = ON')
+    return database
+  } catch (error) {
+    database?.close()
+    throw sqliteFault(error, file)
+  }
+}
+
+/** Switching to WAL needs the file alone for a moment, so two first starts at once can meet here. */
+function useWal(database: SqliteDatabase): void {
+  const waitUntil = Date.now() + 10_000
+  for (;;) {
+    try {
+      database.pragma('journal_mode = WAL')
+      return
+    } catch (error) {
+      const busy = error instanceof BetterSqlite3.SqliteError && error.code.startsWith('SQLITE_BUSY')
+      if (!busy || Date.now() > waitUntil) throw error
+    }
+  }
+}
+
+function makePrivateFile(file: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    closeSync(openSync(file, 'a', 0o600))
+    // The file may come from elsewhere, such as a restored copy with a wider mode.
+    if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600)
+  } catch (error) {
+    throw new Fault('data_dir_unusable', `the store ${file} cannot be used: ${reason(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+function reason(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  switch (code) {
+    case 'EACCES':
+    case 'EPERM':
+      return 'permission denied; run as the owner of the directory, or choose another with --data-dir'
+    case 'ENOSPC':
+      return 'the disk is full'
+    case 'EROFS':
+      return 'the file system is read-only'
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return 'part of its path is a file, not a directory'
+    case 'EISDIR':
+      return 'it is a directory, not a file'
+    default:
+      return typeof code === 'string' ? code : 'unknown error'
+  }
+}
