@@ -77,6 +77,14 @@ export function describe(observation: Observation): Description {
         version: observation.version,
         role: observation.role,
       })
+    case 'database.embedded':
+      return line(
+        'info',
+        observation.created
+          ? 'The embedded PostgreSQL is up, with new sample data'
+          : 'The embedded PostgreSQL is up',
+        { port: observation.port, startup_ms: Math.round(observation.startupMs) },
+      )
     case 'database.down':
       return line('warn', 'Database is down', {
         database: observation.database,

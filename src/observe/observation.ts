@@ -44,6 +44,13 @@ export type Observation =
       readonly version: string
       readonly role: string
     }
+  | {
+      readonly kind: 'database.embedded'
+      readonly port: number
+      /** The sample data was made by this start. */
+      readonly created: boolean
+      readonly startupMs: number
+    }
   | { readonly kind: 'database.down'; readonly database: string; readonly message: string }
   | {
       readonly kind: 'database.role'

@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pg from 'pg'
+import { Client } from 'pg'
 import type { TestProject } from 'vitest/node'
+import { loadSample } from '../../src/databases/embedded/sample/load.ts'
 import { type EmbeddedServer, startEmbeddedServer } from '../../src/databases/embedded/server.ts'
 import type { SharedServer } from './postgres.ts'
 
@@ -13,13 +14,18 @@ import type { SharedServer } from './postgres.ts'
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   let started: Promise<{ server: EmbeddedServer; dir: string; answer: SharedServer }> | undefined
+  let filled: Promise<void> | undefined
   const control = createServer((socket) => {
     socket.on('error', () => socket.destroy())
-    started ??= start()
-    started.then(
-      ({ answer }) => socket.end(JSON.stringify(answer)),
-      (fault: unknown) => socket.end(JSON.stringify({ fault: String(fault) })),
-    )
+    socket.once('data', (wish) => {
+      started ??= start()
+      started
+        .then(async ({ answer }) => {
+          if (wish.toString() === 'sample') await (filled ??= fillSample(answer))
+          socket.end(JSON.stringify(answer))
+        })
+        .catch((fault: unknown) => socket.end(JSON.stringify({ fault: String(fault) })))
+    })
   })
   await new Promise<void>((done) => {
     control.listen(0, '127.0.0.1', done)
@@ -54,30 +60,42 @@ async function start(): Promise<{ server: EmbeddedServer; dir: string; answer: S
   await connected(answer, 'postgres', async (client) => {
     await client.query(`CREATE ROLE postern_reader LOGIN PASSWORD 'reader'`)
     await client.query(`CREATE ROLE postern_writer LOGIN PASSWORD 'writer'`)
-    await client.query('CREATE DATABASE empty_template')
-    await client.query('CREATE DATABASE sample_template')
   })
-  for (const template of ['empty_template', 'sample_template']) {
-    await connected(answer, template, (client) =>
-      client.query(`
+  await makeTemplate(answer, 'empty_template')
+  return { server, dir, answer }
+}
+
+/** Two seconds or so, for runs that want the sample only. */
+async function fillSample(answer: SharedServer): Promise<void> {
+  await makeTemplate(answer, 'sample_template', loadSample)
+}
+
+async function makeTemplate(
+  answer: SharedServer,
+  template: string,
+  fill?: (client: Client) => Promise<void>,
+): Promise<void> {
+  await connected(answer, 'postgres', (client) => client.query(`CREATE DATABASE ${template}`))
+  await connected(answer, template, async (client) => {
+    await client.query(`
         ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO postern_reader;
         ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO postern_writer;
         ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO postern_writer;
-      `),
-    )
-    await connected(answer, 'postgres', (client) =>
-      client.query(`ALTER DATABASE ${template} ALLOW_CONNECTIONS false`),
-    )
-  }
-  return { server, dir, answer }
+    `)
+    await fill?.(client)
+  })
+  // A template with somebody connected cannot be copied.
+  await connected(answer, 'postgres', (client) =>
+    client.query(`ALTER DATABASE ${template} ALLOW_CONNECTIONS false`),
+  )
 }
 
 async function connected(
   { host, port, roles }: SharedServer,
   database: string,
-  task: (client: pg.Client) => Promise<unknown>,
+  task: (client: Client) => Promise<unknown>,
 ): Promise<void> {
-  const client = new pg.Client({ host, port, database, ...roles.superuser })
+  const client = new Client({ host, port, database, ...roles.superuser })
   await client.connect()
   try {
     await task(client)

@@ -1,4 +1,4 @@
-import pg from 'pg'
+import { Client } from 'pg'
 import { describe, expect, test } from 'vitest'
 import { testPostgres } from './postgres.ts'
 
@@ -6,9 +6,9 @@ describe('the shared test server', () => {
   test('gives each file a database of its own, and readers cannot write to it', async () => {
     const server = await testPostgres()
     const database = await server.createDatabase()
-    const owner = new pg.Client({ connectionString: database.url })
-    const reader = new pg.Client({ connectionString: database.readerUrl })
-    const writer = new pg.Client({ connectionString: database.writerUrl })
+    const owner = new Client({ connectionString: database.url })
+    const reader = new Client({ connectionString: database.readerUrl })
+    const writer = new Client({ connectionString: database.writerUrl })
     await Promise.all([owner.connect(), reader.connect(), writer.connect()])
     await owner.query('CREATE TABLE notes (id int)')
     await writer.query('INSERT INTO notes VALUES (1)')
@@ -17,8 +17,6 @@ describe('the shared test server', () => {
     await expect(writer.query('DROP TABLE notes')).rejects.toThrow('must be owner')
     await Promise.all([owner.end(), reader.end(), writer.end()])
     await database.drop()
-    await expect(new pg.Client({ connectionString: database.url }).connect()).rejects.toThrow(
-      'does not exist',
-    )
+    await expect(new Client({ connectionString: database.url }).connect()).rejects.toThrow('does not exist')
   })
 })

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { createConnection } from 'node:net'
-import pg from 'pg'
+import { createConnection, type Socket } from 'node:net'
+import { Client } from 'pg'
 import { inject } from 'vitest'
 
 declare module 'vitest' {
@@ -42,10 +42,11 @@ export interface TestPostgres {
 }
 
 let shared: Promise<SharedServer> | undefined
+let sample: Promise<SharedServer> | undefined
 
 /** The one real PostgreSQL of this test run. */
 export async function testPostgres(): Promise<TestPostgres> {
-  const server = await (shared ??= ask(inject('postgresControl')))
+  const server = await (shared ??= ask('server'))
   const url = (database = 'postgres', role: TestRole = 'superuser'): string => {
     const { user, password } = server.roles[role]
     return `postgres://${user}:${encodeURIComponent(password)}@${server.host}:${server.port}/${database}`
@@ -54,6 +55,7 @@ export async function testPostgres(): Promise<TestPostgres> {
     name = `t_${randomBytes(6).toString('hex')}`,
     options: { sample?: boolean } = {},
   ): Promise<TestDatabase> => {
+    if (options.sample === true) await (sample ??= ask('sample'))
     const template = options.sample === true ? 'sample_template' : 'empty_template'
     await asSuperuser(url(), (client) =>
       client.query(
@@ -74,8 +76,8 @@ export async function testPostgres(): Promise<TestPostgres> {
   return { host: server.host, port: server.port, ...server.roles, url, createDatabase }
 }
 
-async function asSuperuser<T>(url: string, task: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url })
+async function asSuperuser<T>(url: string, task: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: url })
   await client.connect()
   try {
     return await task(client)
@@ -84,10 +86,12 @@ async function asSuperuser<T>(url: string, task: (client: pg.Client) => Promise<
   }
 }
 
-function ask(port: number): Promise<SharedServer> {
+function ask(wish: 'server' | 'sample'): Promise<SharedServer> {
   return new Promise((done, failed) => {
     let text = ''
-    createConnection({ host: '127.0.0.1', port })
+    createConnection({ host: '127.0.0.1', port: inject('postgresControl') }, function (this: Socket) {
+      this.write(wish)
+    })
       .setEncoding('utf8')
       .on('data', (chunk) => (text += chunk))
       .on('error', failed)

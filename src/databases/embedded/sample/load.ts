@@ -1,0 +1,40 @@
+import type { Client } from 'pg'
+import { SAMPLE_ROWS } from './rows.ts'
+import { SAMPLE_TABLES } from './tables.ts'
+import { SAMPLE_VIEWS } from './views.ts'
+
+/** Raised whenever the sample changes, so that a data directory of an older Postern is filled anew. */
+export const SAMPLE_VERSION = 1
+
+/** The roles that the sample is read and written as. They own nothing and are no superusers. */
+export const SAMPLE_ROLES = { reader: 'postern_reader', writer: 'postern_writer' } as const
+
+const GRANTS = `
+GRANT USAGE ON SCHEMA public TO ${SAMPLE_ROLES.reader}, ${SAMPLE_ROLES.writer};
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${SAMPLE_ROLES.reader};
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${SAMPLE_ROLES.writer};
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ${SAMPLE_ROLES.writer};
+`
+
+/**
+ * Fills an empty database with the sample, in one transaction. The roles must exist.
+ *
+ * @param client connected as the superuser, who will own the tables
+ */
+export async function loadSample(client: Client): Promise<void> {
+  await client.query(
+    `SET search_path = public; SET timezone = 'UTC'; SET synchronous_commit = off; SET jit = off`,
+  )
+  await client.query('BEGIN')
+  try {
+    await client.query(SAMPLE_TABLES)
+    await client.query(SAMPLE_ROWS)
+    await client.query(SAMPLE_VIEWS)
+    await client.query(GRANTS)
+    await client.query('COMMIT')
+  } catch (error) {
+    await client.query('ROLLBACK')
+    throw error
+  }
+  await client.query('ANALYZE')
+}
