@@ -1,0 +1,22 @@
+import type { RequestId } from './message.ts'
+import type { SessionRevision } from './revisions.ts'
+import type { RunningCall } from './running-call.ts'
+import type { EventStream } from './event-stream.ts'
+
+/** What is remembered between two requests of a 2024 or 2025 client: nothing that a decision depends on. */
+export interface Session {
+  readonly id: string
+  /** Only this credential may use the session; to any other it does not exist. */
+  readonly credentialId: string
+  readonly transport: 'streamable' | 'sse'
+  revision: SessionRevision
+  /** Milliseconds since the epoch. */
+  lastUsedAt: number
+  /** Open streams, oldest first. Absent until there is one: most sessions never have any. */
+  streams: EventStream[] | undefined
+  /** Running calls by request id, for `notifications/cancelled`. Absent until there is one. */
+  calls: Map<RequestId, RunningCall> | undefined
+}
+
+export const isBusy = (session: Session): boolean =>
+  (session.streams?.length ?? 0) > 0 || (session.calls?.size ?? 0) > 0

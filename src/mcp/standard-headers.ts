@@ -1,0 +1,99 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { isObject, type Params } from './message.ts'
+import { isSessionRevision, STATELESS_REVISION, SUPPORTED_REVISIONS } from './revisions.ts'
+import { RPC_CODE, type RpcError, rpcError } from './rpc-error.ts'
+
+export const VERSION_META_KEY = 'io.modelcontextprotocol/protocolVersion'
+const CAPABILITIES_META_KEY = 'io.modelcontextprotocol/clientCapabilities'
+
+export const headerOf = (headers: IncomingHttpHeaders, name: string): string | undefined => {
+  const value = headers[name]
+  return typeof value === 'string' ? value : value?.join(', ')
+}
+
+/**
+ * Whether a body is to be served statelessly. The body decides and the header is checked against it: a
+ * version in `_meta` that is not one of the older revisions, or, where `_meta` names none, the header.
+ */
+export function isStateless(headers: IncomingHttpHeaders, body: unknown): boolean {
+  const claimed = claimedVersion(body)
+  if (headerOf(headers, 'mcp-protocol-version') === STATELESS_REVISION) return true
+  return claimed !== undefined && !(typeof claimed === 'string' && isSessionRevision(claimed))
+}
+
+function claimedVersion(body: unknown): unknown {
+  if (!isObject(body) || !isObject(body.params)) return undefined
+  const meta = body.params._meta
+  return isObject(meta) ? meta[VERSION_META_KEY] : undefined
+}
+
+export const unsupportedVersion = (requested: string): RpcError =>
+  rpcError(400, RPC_CODE.unsupportedVersion, 'Unsupported protocol version', {
+    data: { supported: SUPPORTED_REVISIONS, requested: requested.slice(0, 64) },
+  })
+
+export const headerMismatch = (message: string): RpcError =>
+  rpcError(400, RPC_CODE.headerMismatch, `Header mismatch: ${message}`)
+
+/**
+ * Judges version, capabilities and the mirrored headers of a stateless request (2026-07-28 basic "_meta",
+ * streamable HTTP "Server Validation"). A gateway in front may have routed by the headers, so they must
+ * say what the body says; otherwise one request would be two.
+ *
+ * @returns the error to answer with, or `undefined` when the request may go on
+ */
+export function judgeStateless(
+  headers: IncomingHttpHeaders,
+  method: string,
+  params: Params,
+): RpcError | undefined {
+  const meta = isObject(params._meta) ? params._meta : undefined
+  const version = meta?.[VERSION_META_KEY]
+  if (typeof version !== 'string') return missingMeta(VERSION_META_KEY)
+  const header = headerOf(headers, 'mcp-protocol-version')
+  if (header === undefined) return headerMismatch('MCP-Protocol-Version is missing')
+  if (header !== version) return headerMismatch('MCP-Protocol-Version is not the version of the body')
+  if (version !== STATELESS_REVISION) return unsupportedVersion(version)
+  if (!isObject(meta?.[CAPABILITIES_META_KEY])) return missingMeta(CAPABILITIES_META_KEY)
+  return judgeMethodHeaders(headers, method, params)
+}
+
+function judgeMethodHeaders(
+  headers: IncomingHttpHeaders,
+  method: string,
+  params: Params,
+): RpcError | undefined {
+  const methodHeader = headerOf(headers, 'mcp-method')
+  if (methodHeader === undefined) return headerMismatch('Mcp-Method is missing')
+  if (methodHeader !== method) return headerMismatch('Mcp-Method is not the method of the body')
+  if (method !== 'tools/call') return undefined
+  const nameHeader = headerOf(headers, 'mcp-name')
+  if (nameHeader === undefined) return headerMismatch('Mcp-Name is missing')
+  return decodeHeaderValue(nameHeader) === params.name
+    ? undefined
+    : headerMismatch('Mcp-Name is not the name of the body')
+}
+
+const missingMeta = (key: string): RpcError =>
+  rpcError(400, RPC_CODE.invalidParams, `params._meta must have "${key}"`, { data: { missing: key } })
+
+const SENTINEL = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/**
+ * The value a header stands for (2026-07-28 streamable HTTP, "Value Encoding").
+ *
+ * @returns `undefined` for characters a header may not hold and for Base64 that does not decode
+ */
+export function decodeHeaderValue(value: string): string | undefined {
+  const trimmed = value.replace(/^[\t ]+|[\t ]+$/g, '')
+  if (!/^[\t\x20-\x7E]*$/.test(trimmed)) return undefined
+  if (!trimmed.startsWith('=?base64?') || !trimmed.endsWith('?=')) return trimmed
+  const encoded = SENTINEL.exec(trimmed)?.[1]
+  if (encoded === undefined || encoded.length % 4 !== 0) return undefined
+  try {
+    return utf8.decode(Buffer.from(encoded, 'base64'))
+  } catch {
+    return undefined
+  }
+}
