@@ -1,0 +1,191 @@
+import type { Duplex } from 'node:stream'
+import type { Answer, EndedBy, Exchange } from './exchange.ts'
+import { TERMINATE } from './frontend-messages.ts'
+import { MessageReader } from './message-reader.ts'
+
+/** `read`: read-only from its start-up packet. `write`: for the statements of admins that are not reads. */
+export type ConnectionKind = 'read' | 'write'
+
+/** What a connected socket comes with. */
+export interface Established {
+  readonly kind: ConnectionKind
+  readonly socket: Duplex
+  /** Parameters that the server reported during start-up. */
+  readonly parameters: ReadonlyMap<string, string>
+  /** Asks the server to stop the running statement; never fails. */
+  readonly cancel: () => void
+}
+
+/** Whoever put the connection to use is told what becomes of it. */
+export interface ConnectionOwner {
+  /** An exchange is complete. `clean`: nothing of it is left but, in a session, what it was meant to leave. */
+  finished(connection: Connection, clean: boolean): void
+  /** The connection ended. `reason` is `null` where it was closed while unused, as planned. */
+  gone(connection: Connection, reason: string | null): void
+}
+
+const PARAMETER_STATUS = 0x53
+const NOTICE = 0x4e
+const NOTIFICATION = 0x41
+const ERROR = 0x45
+
+const LONGEST_IDLE_MESSAGE = 64 * 1024
+
+/**
+ * Parameters that a read connection must keep as they were: the wall itself, who it speaks as, and what
+ * decides how the server reads the text that the gate has judged.
+ */
+const GUARDED = new Set([
+  'default_transaction_read_only',
+  'session_authorization',
+  'is_superuser',
+  'client_encoding',
+  'standard_conforming_strings',
+])
+
+/** One authenticated connection. It carries one exchange at a time and is never handed on in doubt. */
+export class Connection {
+  readonly kind: ConnectionKind
+  readonly #socket: Duplex
+  readonly #cancel: () => void
+  readonly #parameters: Map<string, string>
+  readonly #reader: MessageReader
+  readonly #closed: Promise<void>
+  #owner: ConnectionOwner | null = null
+  #exchange: Exchange | null = null
+  #alive = true
+  /** Milliseconds since the epoch after which a running exchange counts as lost. */
+  deadlineAt = Infinity
+  /** Milliseconds since the epoch of the last use. */
+  usedAt = 0
+  transactionStatus = 'I'
+
+  constructor(established: Established) {
+    this.kind = established.kind
+    this.#socket = established.socket
+    this.#cancel = established.cancel
+    this.#parameters = new Map(established.parameters)
+    this.#reader = new MessageReader({
+      header: (type, length) => this.#header(type, length),
+      message: (type, bytes, start, end) => {
+        this.#message(type, bytes, start, end)
+      },
+    })
+    this.#socket.on('data', (chunk: Buffer) => {
+      this.#reader.push(chunk)
+    })
+    this.#socket.on('error', () => {
+      // 'close' follows and says the same.
+    })
+    this.#closed = new Promise((resolve) => {
+      this.#socket.once('close', () => {
+        this.#end('the server or the network ended the connection', null)
+        resolve()
+      })
+    })
+  }
+
+  set owner(owner: ConnectionOwner) {
+    this.#owner = owner
+  }
+
+  get alive(): boolean {
+    return this.#alive
+  }
+
+  get busy(): boolean {
+    return this.#exchange !== null
+  }
+
+  parameter(name: string): string | undefined {
+    return this.#parameters.get(name)
+  }
+
+  /** Resolves when the socket is closed. */
+  get closed(): Promise<void> {
+    return this.#closed
+  }
+
+  /** Sends an exchange; its answer comes through `Exchange`'s `settle`, the end through `owner.finished`. */
+  execute(exchange: Exchange, now: number, deadlineMs: number): void {
+    if (!this.#alive) {
+      exchange.lose()
+      return
+    }
+    this.#exchange = exchange
+    this.usedAt = now
+    this.deadlineAt = now + deadlineMs
+    this.#socket.write(exchange.bytes())
+  }
+
+  /**
+   * Ends the connection at once. A running statement is cancelled at the server, and its caller answered.
+   * A connection whose statement was cancelled is never used again: the cancel request travels on its own
+   * connection and could otherwise hit the next statement.
+   */
+  destroy(reason: string, by: EndedBy): void {
+    if (!this.#alive) return
+    if (this.#exchange !== null) this.#cancel()
+    this.#end(reason, { kind: 'ended', by })
+  }
+
+  /** Says goodbye. For a connection that is not in use. */
+  close(): void {
+    if (!this.#alive) return
+    const socket = this.#socket
+    socket.end(TERMINATE, () => socket.destroy())
+    this.#end(null, null)
+  }
+
+  #end(reason: string | null, answer: Answer | null): void {
+    if (!this.#alive) return
+    this.#alive = false
+    this.#reader.stop()
+    if (reason !== null) this.#socket.destroy()
+    const exchange = this.#exchange
+    this.#exchange = null
+    if (answer === null) exchange?.lose()
+    else exchange?.settle(answer)
+    this.#owner?.gone(this, reason)
+  }
+
+  #header(type: number, length: number): 'take' | 'skip' | 'stop' {
+    if (type === NOTICE || type === NOTIFICATION) return 'skip'
+    if (type === PARAMETER_STATUS) return length <= LONGEST_IDLE_MESSAGE ? 'take' : 'skip'
+    if (this.#exchange === null) return length <= LONGEST_IDLE_MESSAGE ? 'take' : 'skip'
+    const verdict = this.#exchange.header(type, length)
+    if (verdict === 'stop') {
+      this.#cancel()
+      this.#end('an answer was larger than the limit', null)
+    }
+    return verdict
+  }
+
+  #message(type: number, bytes: Buffer, start: number, end: number): void {
+    if (type === PARAMETER_STATUS) {
+      this.#takeParameter(bytes, start, end)
+      return
+    }
+    const exchange = this.#exchange
+    if (exchange === null) {
+      if (type !== ERROR) this.#end('the server sent a message out of turn', null)
+      return
+    }
+    if (!exchange.message(type, bytes, start, end)) return
+    this.#exchange = null
+    this.deadlineAt = Infinity
+    this.transactionStatus = exchange.transactionStatus
+    this.#owner?.finished(this, exchange.clean)
+  }
+
+  #takeParameter(bytes: Buffer, start: number, end: number): void {
+    const [name = '', value = ''] = bytes.toString('utf8', start, end).split('\0')
+    const before = this.#parameters.get(name)
+    this.#parameters.set(name, value)
+    if (this.kind !== 'read' || before === value || !GUARDED.has(name)) return
+    this.#end(`${name} changed from "${before ?? ''}" to "${value.slice(0, 64)}"`, {
+      kind: 'changed',
+      parameter: name,
+    })
+  }
+}

@@ -1,0 +1,257 @@
+import {
+  BEGIN_READ_ONLY,
+  BEGIN_READ_ONLY_STATEMENTS,
+  DISCARD_ALL,
+  ROLLBACK,
+  statementMessages,
+  type TextParameter,
+} from './frontend-messages.ts'
+import { readServerError, type ServerError } from './server-error.ts'
+import { type Decode, decoderOf } from './values.ts'
+
+const ROLLBACK_AND_DISCARD = Buffer.concat([ROLLBACK, DISCARD_ALL])
+
+/**
+ * How the statement is wrapped.
+ * - `bare`: the statement alone, as one implicit transaction.
+ * - `read-only`: `BEGIN READ ONLY`, a snapshot, the statement, `ROLLBACK`.
+ */
+export type Wrapping = 'bare' | 'read-only'
+
+export interface ExchangeOptions {
+  readonly sql: string
+  readonly params: readonly TextParameter[]
+  readonly wrapping: Wrapping
+  /** Ends with ROLLBACK and DISCARD ALL, so that nothing reaches the next statement of the connection. */
+  readonly scrub: boolean
+  readonly maxRows: number
+  /** Bytes of all rows together, as they come over the wire. */
+  readonly maxBytes: number
+  /**
+   * What happens beyond the caps: `cut` stops the statement (row limit of Execute, end of the connection);
+   * `drain` lets it finish and drops the rest, as a write must not be torn by the size of its RETURNING.
+   */
+  readonly beyond: 'cut' | 'drain'
+}
+
+export interface Field {
+  readonly name: string
+  readonly typeOid: number
+}
+
+/** Why a connection was ended from this side. */
+export type EndedBy = 'client' | 'credential' | 'shutdown' | 'deadline' | 'session'
+
+/** How an exchange came out. */
+export type Answer =
+  | {
+      readonly kind: 'rows'
+      readonly fields: readonly Field[]
+      readonly rows: readonly (readonly unknown[])[]
+      readonly truncatedBy: 'rows' | 'bytes' | null
+      readonly command: string
+    }
+  | { readonly kind: 'error'; readonly error: ServerError }
+  /** Not even the first row fits. */
+  | { readonly kind: 'too_large' }
+  | { readonly kind: 'ended'; readonly by: EndedBy }
+  /** The statement changed a setting that a read connection must keep; the connection was ended for it. */
+  | { readonly kind: 'changed'; readonly parameter: string }
+  /** The server or the network ended the connection. */
+  | { readonly kind: 'lost'; readonly error: ServerError | null }
+
+/** Types of the messages that PostgreSQL sends in answer to a statement. */
+const TYPE = {
+  copyBoth: 0x57,
+  copyIn: 0x47,
+  copyOut: 0x48,
+  commandComplete: 0x43,
+  dataRow: 0x44,
+  error: 0x45,
+  parseComplete: 0x31,
+  portalSuspended: 0x73,
+  readyForQuery: 0x5a,
+  rowDescription: 0x54,
+} as const
+
+/** No message but a row has a reason to be longer: 1,664 columns with long names fit five times. */
+const LONGEST_OTHER_MESSAGE = 1024 * 1024
+
+const COPY_REFUSED: ServerError = {
+  fatal: false,
+  sqlstate: '0A000',
+  message: 'COPY from or to the client is not supported: use SELECT or INSERT',
+  hint: null,
+  position: null,
+}
+
+/**
+ * One statement on its way through one connection: which bytes to send, and what the answer is. It knows
+ * nothing of sockets, so that an answer can be judged without a server.
+ */
+export class Exchange {
+  readonly #options: ExchangeOptions
+  readonly #settle: (answer: Answer) => void
+  /** Which ParseComplete belongs to the caller's statement. */
+  readonly #ownStatement: number
+  readonly #syncs: number
+  #settled = false
+  #parsed = 0
+  #synced = 0
+  #fields: Field[] = []
+  #decoders: Decode[] = []
+  #rows: unknown[][] = []
+  #bytes = 0
+  #truncatedBy: 'rows' | 'bytes' | null = null
+  #command = ''
+  #error: ServerError | null = null
+  #clean = true
+  #transactionStatus = 'I'
+
+  /** @param settle receives the answer, exactly once, before the connection has been scrubbed */
+  constructor(options: ExchangeOptions, settle: (answer: Answer) => void) {
+    this.#options = options
+    this.#settle = settle
+    this.#ownStatement = options.wrapping === 'read-only' ? BEGIN_READ_ONLY_STATEMENTS + 1 : 1
+    this.#syncs = 1 + (options.wrapping === 'read-only' || options.scrub ? 1 : 0) + (options.scrub ? 1 : 0)
+  }
+
+  /** Everything to send, the clean-up included: nothing of it waits for an answer. */
+  bytes(): Buffer {
+    const { sql, params, wrapping, scrub, maxRows, beyond } = this.#options
+    const before = wrapping === 'read-only' ? BEGIN_READ_ONLY : null
+    const after = scrub ? ROLLBACK_AND_DISCARD : wrapping === 'read-only' ? ROLLBACK : null
+    // One row more than wanted: only then does a suspended portal mean that rows were left out.
+    return statementMessages(sql, params, beyond === 'cut' ? maxRows + 1 : 0, before, after)
+  }
+
+  /** True when every step succeeded and the connection holds nothing of this exchange. */
+  get clean(): boolean {
+    return this.#clean
+  }
+
+  /** Transaction status after the last ReadyForQuery: `I` idle, `T` in a transaction, `E` in a failed one. */
+  get transactionStatus(): string {
+    return this.#transactionStatus
+  }
+
+  header(type: number, length: number): 'take' | 'skip' | 'stop' {
+    if (type !== TYPE.dataRow) {
+      if (length <= LONGEST_OTHER_MESSAGE) return 'take'
+      this.settle({ kind: 'too_large' })
+      return 'stop'
+    }
+    if (this.#parsed !== this.#ownStatement) return 'skip'
+    const { maxRows, maxBytes, beyond } = this.#options
+    this.#bytes += length
+    if (this.#bytes <= maxBytes && (beyond === 'cut' || this.#rows.length < maxRows)) {
+      return this.#truncatedBy === null ? 'take' : 'skip'
+    }
+    this.#truncatedBy ??= this.#bytes > maxBytes ? 'bytes' : 'rows'
+    if (beyond === 'drain') return 'skip'
+    if (this.#rows.length === 0) this.settle({ kind: 'too_large' })
+    else this.#settleRows()
+    return 'stop'
+  }
+
+  /** @returns true after the last message of the exchange */
+  message(type: number, bytes: Buffer, start: number, end: number): boolean {
+    switch (type) {
+      case TYPE.dataRow:
+        this.#takeRow(bytes, start)
+        return false
+      case TYPE.parseComplete:
+        this.#parsed += 1
+        return false
+      case TYPE.rowDescription:
+        if (this.#parsed === this.#ownStatement) this.#takeFields(bytes, start)
+        return false
+      case TYPE.portalSuspended:
+        if (this.#synced === 0) this.#truncatedBy = 'rows'
+        return false
+      case TYPE.commandComplete:
+        if (this.#synced === 0) this.#command = bytes.toString('latin1', start, end - 1)
+        return false
+      case TYPE.error:
+        if (this.#synced === 0) this.#error = readServerError(bytes, start, end)
+        else this.#clean = false
+        return false
+      case TYPE.copyIn:
+      case TYPE.copyOut:
+      case TYPE.copyBoth:
+        // A copy changes which messages the server accepts; ending the connection ends it for certain.
+        this.settle({ kind: 'error', error: COPY_REFUSED })
+        this.#clean = false
+        return true
+      case TYPE.readyForQuery:
+        return this.#ready(String.fromCharCode(bytes[start] as number))
+      default:
+        return false
+    }
+  }
+
+  /** Gives an answer from outside: the connection ended. The first answer counts. */
+  settle(answer: Answer): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#settle(answer)
+  }
+
+  /** The connection is gone; an error that the server sent on the way says why. */
+  lose(): void {
+    this.settle({ kind: 'lost', error: this.#error })
+  }
+
+  #ready(status: string): boolean {
+    this.#synced += 1
+    this.#transactionStatus = status
+    if (this.#synced === 1) {
+      if (this.#error === null) this.#settleRows()
+      else this.settle({ kind: 'error', error: this.#error })
+    }
+    return this.#synced === this.#syncs
+  }
+
+  #settleRows(): void {
+    if (this.#rows.length > this.#options.maxRows) {
+      this.#rows.length = this.#options.maxRows
+      this.#truncatedBy = 'rows'
+    }
+    this.settle({
+      kind: 'rows',
+      fields: this.#fields,
+      rows: this.#rows,
+      truncatedBy: this.#truncatedBy,
+      command: this.#truncatedBy === null || this.#options.beyond === 'drain' ? this.#command : '',
+    })
+  }
+
+  #takeFields(bytes: Buffer, start: number): void {
+    const count = bytes.readUInt16BE(start)
+    let at = start + 2
+    for (let index = 0; index < count; index += 1) {
+      const zero = bytes.indexOf(0, at)
+      const typeOid = bytes.readUInt32BE(zero + 7)
+      this.#fields.push({ name: bytes.toString('utf8', at, zero), typeOid })
+      this.#decoders.push(decoderOf(typeOid))
+      at = zero + 19
+    }
+  }
+
+  #takeRow(bytes: Buffer, start: number): void {
+    const count = bytes.readUInt16BE(start)
+    const row: unknown[] = []
+    let at = start + 2
+    for (let index = 0; index < count; index += 1) {
+      const length = bytes.readInt32BE(at)
+      at += 4
+      if (length < 0) row.push(null)
+      else {
+        const decode = this.#decoders[index]
+        row.push(decode === undefined ? null : decode(bytes, at, at + length))
+        at += length
+      }
+    }
+    this.#rows.push(row)
+  }
+}

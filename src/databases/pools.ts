@@ -1,0 +1,310 @@
+import type { EndReason, Lifelines } from '../identity/lifelines.ts'
+import type { Clock } from '../lib/clock.ts'
+import { Fault } from '../lib/fault.ts'
+import type { Observe } from '../observe/observation.ts'
+import type { Connecting } from './connect.ts'
+import type { Connection, ConnectionKind } from './connection.ts'
+import type { EndedBy } from './exchange.ts'
+import { type Opening, Pool } from './pool.ts'
+import { type Interrupted, Waiter } from './waiter.ts'
+
+export interface PoolsOptions {
+  readonly database: string
+  readonly maxConnections: number
+  readonly maxConnectionsPerCredential: number
+  readonly idleTimeoutMs: number
+  readonly acquireTimeoutMs: number
+  readonly sessionIdleMs: number
+  /** Throws or rejects with `Fault` when there is no connection to be had. */
+  readonly open: (kind: ConnectionKind) => Connecting
+  readonly lifelines: Pick<Lifelines, 'hold'>
+  readonly clock: Clock
+  readonly observe: Observe
+}
+
+const KINDS: readonly ConnectionKind[] = ['read', 'write']
+/** Callers of one credential that may wait; more are told at once that the database is busy. */
+const MOST_WAITING = 1_000
+/** How often deadlines and idle times are looked at. One timer for all, so that a statement costs none. */
+const LONGEST_SWEEP_MS = 1_000
+/** When the server has no connection left, the next attempt is made after this time. */
+const RETRY_FULL_MS = 250
+
+/** All pools of one database: one per credential, bounded each and together, served fairly. */
+export class Pools {
+  readonly #options: PoolsOptions
+  readonly #pools = new Map<string, Pool>()
+  readonly #waitingPools = new Set<Pool>()
+  readonly #letGo = new Map<Pool, () => void>()
+  readonly #sweepMs: number
+  #total = 0
+  #served = 0
+  #sweeping = false
+  #retrying = false
+  #closed = false
+
+  constructor(options: PoolsOptions) {
+    this.#options = options
+    this.#sweepMs = Math.max(
+      10,
+      Math.min(LONGEST_SWEEP_MS, options.idleTimeoutMs / 4, options.sessionIdleMs / 4),
+    )
+  }
+
+  get connections(): number {
+    return this.#total
+  }
+
+  get waiting(): number {
+    let count = 0
+    for (const pool of this.#waitingPools) count += pool.waitingCount
+    return count
+  }
+
+  /** The pool of a credential; made when there is none. */
+  pool(credentialId: string): Pool {
+    const existing = this.#pools.get(credentialId)
+    if (existing !== undefined) return existing
+    if (this.#closed) throw new Fault('shutting_down', 'Postern is shutting down')
+    const { clock, lifelines } = this.#options
+    const pool = new Pool(credentialId, () => clock.now(), {
+      changed: () => {
+        if (this.#waitingPools.size > 0) this.#serve()
+      },
+      ended: (pool, reason) => {
+        this.#ended(pool, reason)
+      },
+    })
+    this.#pools.set(credentialId, pool)
+    this.#letGo.set(
+      pool,
+      lifelines.hold(credentialId, (reason: EndReason) => {
+        this.#end(pool, reason === 'shutdown' ? 'shutdown' : 'credential')
+      }),
+    )
+    this.#sweepLater()
+    return pool
+  }
+
+  /**
+   * Hands out a connection: at once when one is free, otherwise after waiting in turn. Throws `Fault`
+   * (`database_busy` after the deadline, `database_unavailable`).
+   */
+  acquire(
+    credentialId: string,
+    kind: ConnectionKind,
+    signal: AbortSignal,
+  ): Connection | Promise<Connection | Interrupted> {
+    const pool = this.pool(credentialId)
+    const free = pool.waiting[kind].length === 0 ? pool.take(kind) : undefined
+    if (free !== undefined) return free
+    const queue = pool.waiting[kind]
+    if (queue.length >= MOST_WAITING) throw this.#busy(pool, 'too many calls are waiting already')
+    const waiter = new Waiter<Connection>(
+      this.#options.clock,
+      this.#options.acquireTimeoutMs,
+      signal,
+      () => this.#busy(pool, `no connection became free within ${this.#options.acquireTimeoutMs} ms`),
+      (left) => {
+        const at = queue.indexOf(left)
+        if (at !== -1) queue.splice(at, 1)
+        this.#settleWaiting(pool)
+      },
+    )
+    queue.push(waiter)
+    this.#waitingPools.add(pool)
+    this.#serve()
+    return waiter.promise
+  }
+
+  /** Ends all pools; resolves when every socket is closed. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const closing: Promise<void>[] = []
+    for (const pool of this.#pools.values()) {
+      for (const connection of pool.connections) closing.push(connection.closed)
+      this.#end(pool, 'shutdown')
+    }
+    await Promise.all(closing)
+  }
+
+  #busy(pool: Pool, why: string): Fault {
+    const { database, maxConnections, maxConnectionsPerCredential } = this.#options
+    const held = `this credential uses ${pool.inUse} of ${maxConnectionsPerCredential} connections, all together ${this.#total} of ${maxConnections}`
+    return new Fault('database_busy', `database "${database}" is busy: ${why} (${held})`, { retryAfterS: 1 })
+  }
+
+  /** Serves whoever waits and can be served, the credential that uses least first. */
+  #serve(): void {
+    for (;;) {
+      let best: Pool | null = null
+      let bestKind: ConnectionKind = 'read'
+      for (const pool of this.#waitingPools) {
+        const kind = KINDS.find((kind) => this.#servable(pool, kind))
+        if (kind === undefined) continue
+        if (best !== null && !before(pool, best)) continue
+        best = pool
+        bestKind = kind
+      }
+      if (best === null) return
+      this.#serveOne(best, bestKind)
+    }
+  }
+
+  #servable(pool: Pool, kind: ConnectionKind): boolean {
+    const waiting = pool.waiting[kind].length
+    if (waiting === 0) return false
+    if (pool.idle[kind].length > 0) return true
+    let opening = 0
+    for (const { kind: openingKind } of pool.openings) if (openingKind === kind) opening += 1
+    if (opening >= waiting || this.#retrying) return false
+    const { maxConnections, maxConnectionsPerCredential } = this.#options
+    const ownIdle = pool.oldestIdle() !== undefined
+    if (pool.size >= maxConnectionsPerCredential && !ownIdle) return false
+    return this.#total < maxConnections || ownIdle || this.#oldestIdle() !== undefined
+  }
+
+  #serveOne(pool: Pool, kind: ConnectionKind): void {
+    const free = pool.take(kind)
+    if (free === undefined) {
+      this.#makeRoom(pool)
+      this.#open(pool, kind)
+      return
+    }
+    this.#served += 1
+    pool.servedAt = this.#served
+    const waiter = pool.waiting[kind].shift()
+    this.#settleWaiting(pool)
+    waiter?.deliver(free)
+  }
+
+  /** Closes a free connection where a bound leaves no place: an own one of the other kind, else the oldest. */
+  #makeRoom(pool: Pool): void {
+    const { maxConnections, maxConnectionsPerCredential } = this.#options
+    if (pool.size >= maxConnectionsPerCredential) pool.oldestIdle()?.close()
+    else if (this.#total >= maxConnections) (this.#oldestIdle() ?? pool.oldestIdle())?.close()
+  }
+
+  #oldestIdle(): Connection | undefined {
+    let oldest: Connection | undefined
+    for (const pool of this.#pools.values()) {
+      const idle = pool.oldestIdle()
+      if (idle !== undefined && (oldest === undefined || idle.usedAt < oldest.usedAt)) oldest = idle
+    }
+    return oldest
+  }
+
+  #open(pool: Pool, kind: ConnectionKind): void {
+    let connecting: Connecting
+    try {
+      connecting = this.#options.open(kind)
+    } catch (fault) {
+      this.#failed(pool, kind, fault)
+      return
+    }
+    const opening: Opening = { kind, abort: connecting.abort }
+    pool.openings.add(opening)
+    this.#total += 1
+    connecting.connection.then(
+      (connection) => {
+        pool.openings.delete(opening)
+        if (pool.ended) {
+          this.#total -= 1
+          connection.close()
+          return
+        }
+        pool.add(connection)
+        this.#serve()
+      },
+      (fault: unknown) => {
+        pool.openings.delete(opening)
+        this.#total -= 1
+        this.#failed(pool, kind, fault)
+        this.#serve()
+        this.#forgetIfEmpty(pool)
+      },
+    )
+  }
+
+  #failed(pool: Pool, kind: ConnectionKind, fault: unknown): void {
+    if (fault instanceof Fault && fault.code === 'database_busy') {
+      // The server itself is full: whoever waits keeps waiting until a place is free or the deadline passes.
+      this.#retrying = true
+      this.#options.clock.after(RETRY_FULL_MS, () => {
+        this.#retrying = false
+        this.#serve()
+      })
+      return
+    }
+    const error = fault instanceof Error ? fault : new Error(String(fault))
+    for (const waiter of pool.waiting[kind].splice(0)) waiter.fail(error)
+    this.#settleWaiting(pool)
+  }
+
+  #settleWaiting(pool: Pool): void {
+    if (pool.waitingCount > 0) return
+    this.#waitingPools.delete(pool)
+    this.#forgetIfEmpty(pool)
+  }
+
+  #ended(pool: Pool, reason: string | null): void {
+    this.#total -= 1
+    if (reason !== null) {
+      this.#options.observe({
+        kind: 'database.connection_destroyed',
+        database: this.#options.database,
+        reason,
+      })
+    }
+    if (this.#waitingPools.size > 0) this.#serve()
+    this.#forgetIfEmpty(pool)
+  }
+
+  #end(pool: Pool, by: EndedBy): void {
+    // First out of the map: a caller whose credential is still good then gets a new pool.
+    this.#forget(pool)
+    this.#waitingPools.delete(pool)
+    pool.end(by)
+  }
+
+  #forgetIfEmpty(pool: Pool): void {
+    if (pool.empty) this.#forget(pool)
+  }
+
+  #forget(pool: Pool): void {
+    if (this.#pools.get(pool.credentialId) === pool) this.#pools.delete(pool.credentialId)
+    this.#letGo.get(pool)?.()
+    this.#letGo.delete(pool)
+  }
+
+  #sweepLater(): void {
+    if (this.#sweeping || this.#pools.size === 0) return
+    this.#sweeping = true
+    this.#options.clock.after(this.#sweepMs, () => {
+      this.#sweeping = false
+      this.#sweep(this.#options.clock.now())
+      this.#sweepLater()
+    })
+  }
+
+  #sweep(now: number): void {
+    const { idleTimeoutMs, sessionIdleMs } = this.#options
+    for (const pool of this.#pools.values()) {
+      for (const connection of [...pool.connections]) {
+        if (connection.deadlineAt < now) connection.destroy('the server did not answer in time', 'deadline')
+      }
+      for (const connection of [...pool.idle.read, ...pool.idle.write]) {
+        if (connection.usedAt + idleTimeoutMs <= now) connection.close()
+      }
+      for (const session of [...pool.sessions.values()]) {
+        if (session.busy || session.usedAt + sessionIdleMs > now) continue
+        if (session.connection === null) pool.sessions.delete(session.name)
+        else pool.closeSession(session, `it was not used for ${Math.round(sessionIdleMs / 1000)} s`)
+      }
+      this.#forgetIfEmpty(pool)
+    }
+  }
+}
+
+const before = (a: Pool, b: Pool): boolean =>
+  a.inUse === b.inUse ? a.servedAt < b.servedAt : a.inUse < b.inUse

@@ -1,0 +1,108 @@
+import { type Refusal, refusal } from '../access/refusal.ts'
+import type { Clock } from '../lib/clock.ts'
+import { Fault } from '../lib/fault.ts'
+import { err, ok, type Result } from '../lib/result.ts'
+import type { Connection, ConnectionKind } from './connection.ts'
+import type { Pool } from './pool.ts'
+import type { Pools } from './pools.ts'
+import { Session } from './session.ts'
+import { type Interrupted, isInterrupted, Waiter } from './waiter.ts'
+
+export interface SessionOptions {
+  readonly database: string
+  readonly sessionsPerCredential: number
+  readonly acquireTimeoutMs: number
+  readonly clock: Clock
+}
+
+/**
+ * Takes the connection of a credential's named session, opening it at the first use. The pool's `finished`
+ * gives it back. Throws `Fault` like `Pools.acquire`.
+ */
+export async function takeSession(
+  pools: Pools,
+  credentialId: string,
+  name: string,
+  kind: ConnectionKind,
+  signal: AbortSignal,
+  options: SessionOptions,
+): Promise<Result<Connection | Interrupted, Refusal>> {
+  const pool = pools.pool(credentialId)
+  const existing = pool.sessions.get(name)
+  if (existing?.lost != null) {
+    pool.sessions.delete(name)
+    return err(
+      refusal('session_unknown', 'session.lost', `session "${name}" is over: ${existing.lost}`, {
+        allowed: 'call again for a fresh session; what lived in the old one is gone',
+      }),
+    )
+  }
+  if (existing === undefined)
+    return openSession(pools, pool, new Session(name, kind, () => options.clock.now()), signal, options)
+  if (existing.busy) return ok(await waitForTurn(existing, signal, options))
+  existing.busy = true
+  return existing.connection === null
+    ? openSession(pools, pool, existing, signal, options)
+    : ok(existing.connection)
+}
+
+async function openSession(
+  pools: Pools,
+  pool: Pool,
+  session: Session,
+  signal: AbortSignal,
+  options: SessionOptions,
+): Promise<Result<Connection | Interrupted, Refusal>> {
+  let open = 0
+  for (const { lost } of pool.sessions.values()) if (lost === null) open += 1
+  if (open >= options.sessionsPerCredential) {
+    return err(
+      refusal('too_many_sessions', 'session.limit', `this credential has ${open} sessions open already`, {
+        allowed: `${options.sessionsPerCredential} sessions at once: use one of them, or wait until one is closed for being idle`,
+      }),
+    )
+  }
+  pool.sessions.set(session.name, session)
+  session.busy = true
+  const drop = (): void => {
+    if (pool.sessions.get(session.name) === session) pool.sessions.delete(session.name)
+    session.lose('it could not be opened')
+  }
+  try {
+    const connection = await pools.acquire(pool.credentialId, session.kind, signal)
+    if (isInterrupted(connection)) drop()
+    else {
+      pool.pinned.set(connection, session)
+      session.connection = connection
+    }
+    return ok(connection)
+  } catch (fault) {
+    drop()
+    throw fault
+  }
+}
+
+function waitForTurn(
+  session: Session,
+  signal: AbortSignal,
+  options: SessionOptions,
+): Promise<Connection | Interrupted> {
+  const { clock, acquireTimeoutMs, database } = options
+  const waiter = new Waiter<Connection>(
+    clock,
+    acquireTimeoutMs,
+    signal,
+    () =>
+      new Fault(
+        'database_busy',
+        `session "${session.name}" on database "${database}" is busy: another call has used it for more than ${acquireTimeoutMs} ms`,
+        { retryAfterS: 1 },
+      ),
+    (left) => {
+      const at = session.waiting.indexOf(left)
+      if (at !== -1) session.waiting.splice(at, 1)
+    },
+  )
+  session.waiting.push(waiter)
+  return waiter.promise
+}
