@@ -14,7 +14,7 @@ export interface Question<T> {
   /** What an empty line means, shown in brackets. */
   readonly standard?: string
   /** Turns the line into an answer; the error is a sentence. Lines are trimmed. */
-  read(line: string): Result<T, string>
+  readonly read: (line: string) => Result<T, string>
 }
 
 /** Asks on standard error, so that standard output holds nothing but the answer of the command. */
@@ -25,6 +25,9 @@ export interface Asker {
 
 /** One answer is one line; more than this is not typed by anybody. */
 const LONGEST_ANSWER = 1000
+
+/** All piped answers together: an endless line must not fill the memory. */
+const LONGEST_INPUT_BYTES = 65_536
 
 /**
  * A person is asked again after an answer that does not fit; a pipe is not, because its next line would
@@ -63,6 +66,18 @@ export function createAsker(invocation: Invocation): Asker {
     })
   })
 
+  let inputBytes = 0
+  const count = (chunk: Buffer | string): void => {
+    inputBytes += chunk.length
+    if (inputBytes <= LONGEST_INPUT_BYTES) return
+    end({
+      code: 'invalid_answer',
+      message: 'the input is too long: answer each question with one short line',
+    })
+    reader.close()
+  }
+  if (!interactive) stdin.on('data', count)
+
   const nextLine = async (prompt: string): Promise<string | NoAnswer> => {
     if (interactive) {
       reader.setPrompt(prompt)
@@ -91,6 +106,7 @@ export function createAsker(invocation: Invocation): Asker {
     },
     close() {
       reader.removeAllListeners()
+      stdin.off('data', count)
       reader.close()
       stdin.pause()
     },

@@ -14,14 +14,6 @@ export const COMMAND_GROUPS: readonly (readonly [heading: string, Readonly<Recor
       'token remove': () => import('./token-remove.ts'),
     },
   ],
-  [
-    'Questions',
-    {
-      'access explain': () => import('./access-explain.ts'),
-      'sql check': () => import('./sql-check.ts'),
-      selftest: () => import('./selftest.ts'),
-    },
-  ],
 ]
 
 const LOADERS: ReadonlyMap<string, Load> = new Map(

@@ -38,7 +38,7 @@ export function readyText(gateway: Gateway, settings: Settings, style: Style): s
       : [
           `${style.bold('Your admin token')}, shown this once. Paste the line into a shell, keep the token in a safe place:`,
           indent([`export POSTERN_TOKEN=${token.reveal()}`], 4),
-          `${style.bold('Try it')}`,
+          style.bold('Try it'),
           indent([`${curl} ${gateway.url}/mcp/tools`], 4),
           `${style.bold('Connect an assistant')}, on the command line or in its settings:`,
           indent(

@@ -39,6 +39,10 @@ async function dispatch(invocation: Invocation): Promise<ExitCode> {
     return await showOverview(invocation)
   }
   if (word === 'help') return await help(invocation, rest)
+  if (rest.includes('--help') || rest.includes('-h')) {
+    const members = (name: string): boolean => name.startsWith(`${word} `)
+    if (COMMAND_NAMES.some(members)) return await showOverview(invocation, members)
+  }
   return invocation.misuse(unknownCommand(word), 'unknown_command')
 }
 
@@ -100,12 +104,19 @@ async function help(invocation: Invocation, words: readonly string[]): Promise<E
   if (asked === '') return await showOverview(invocation)
   const command = await loadCommand(asked)
   if (command) return await showCommandHelp(invocation, command)
+  const members = (name: string): boolean => name.startsWith(`${asked} `)
+  if (COMMAND_NAMES.some(members)) return await showOverview(invocation, members)
   return invocation.misuse(unknownCommand(asked), 'unknown_command')
 }
 
-async function showOverview(invocation: Invocation): Promise<ExitCode> {
+async function showOverview(
+  invocation: Invocation,
+  listed: (name: string) => boolean = () => true,
+): Promise<ExitCode> {
   const { describeCommand, overview } = await import('./help.ts')
-  const groups = await loadAllCommands()
+  const groups = (await loadAllCommands())
+    .map(([heading, commands]) => [heading, commands.filter(({ name }) => listed(name))] as const)
+    .filter(([, commands]) => commands.length > 0)
   invocation.answer(
     {
       name: 'postern',

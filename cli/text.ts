@@ -11,7 +11,6 @@ export const padShown = (text: string, width: number): string =>
  * it must not move the cursor or rename the window (CWE-150).
  */
 export const printable = (text: string): string =>
-  // oxlint would read the class below as a mistake if it were written with the characters themselves.
   stripVTControlCharacters(text).replaceAll(/\p{Cc}/gu, '\uFFFD')
 
 /** Breaks a text into lines of at most `width` characters, at spaces. */
