@@ -1,10 +1,11 @@
 import { createInterface, type Interface } from 'node:readline'
 import { err, ok, type Result } from '../src/lib/result.ts'
+import type { CliCode } from './codes.ts'
 import type { Invocation } from './command.ts'
 
 /** Why no answer came: the input ended, the person gave up, or a piped answer was no good. */
 export interface NoAnswer {
-  readonly code: 'input_ended' | 'cancelled' | 'invalid_answer'
+  readonly code: Extract<CliCode, 'input_ended' | 'cancelled' | 'invalid_answer'>
   readonly message: string
 }
 

@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
-import type { Clock } from '../src/lib/clock.ts'
 import type { Refusal } from '../src/access/refusal.ts'
+import type { Clock } from '../src/lib/clock.ts'
+import type { CliCode } from './codes.ts'
 
 /** 0 done, 1 refused or failed, 2 wrong usage. */
 export type ExitCode = 0 | 1 | 2
@@ -128,5 +129,5 @@ export interface Invocation {
   /** The same for a refusal, with what would be allowed and the candidates. */
   refuse(refusal: Refusal): 1
   /** Reports wrong usage and gives exit code 2. */
-  misuse(message: string, code?: string): 2
+  misuse(message: string, code?: CliCode): 2
 }

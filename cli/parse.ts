@@ -1,10 +1,11 @@
 import { err, ok, type Result } from '../src/lib/result.ts'
+import type { CliCode } from './codes.ts'
 import type { ArgumentSpec, Given, OptionSpec } from './command.ts'
 import { nearestWord } from '../src/lib/spelling.ts'
 
 /** Wrong usage, with a stable code. */
 export interface Misuse {
-  readonly code: 'unknown_option' | 'missing_value' | 'invalid_value' | 'repeated_option' | 'wrong_arguments'
+  readonly code: CliCode
   readonly message: string
 }
 

@@ -1,6 +1,7 @@
 import type { NewToken } from '../src/identity/tokens.ts'
 import { LEVELS, type Level } from '../src/identity/grant.ts'
 import { parseExpiry } from '../src/lib/duration.ts'
+import type { CliCode } from './codes.ts'
 import type { Command, ExitCode, Given, Invocation } from './command.ts'
 import type { TokenDetails } from './token-questions.ts'
 import { TOKEN_FILE_OPTION } from './token-file-option.ts'
@@ -86,7 +87,7 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
     const unknown = given.list('database')?.find((name) => databases.length > 0 && !databases.includes(name))
     if (unknown !== undefined)
       return invocation.fail({
-        code: 'unknown_database',
+        code: 'unknown_database' satisfies CliCode,
         message: `there is no database "${unknown}" in the configuration: there is ${databases.join(', ')}`,
         details: { candidates: databases },
       })

@@ -1,0 +1,19 @@
+/**
+ * The codes that the command line adds to those of refusals, faults and configuration problems. Each has
+ * its line in `docs/cli.md`; a test compares the two.
+ */
+export const CLI_CODES = [
+  'unknown_command',
+  'unknown_option',
+  'missing_value',
+  'invalid_value',
+  'repeated_option',
+  'wrong_arguments',
+  'usage',
+  'unknown_database',
+  'input_ended',
+  'invalid_answer',
+  'cancelled',
+] as const
+
+export type CliCode = (typeof CLI_CODES)[number]
