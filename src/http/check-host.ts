@@ -46,7 +46,7 @@ export function splitHost(host: string): { readonly name: string; readonly port:
   if (!match || host.length > 261) return null
   const v6 = match[1]
   if (v6 !== undefined && isIP(v6) !== 6) return null
-  const name = (v6 ?? (match[2] as string)).toLowerCase()
+  const name = (v6 ?? match[2] ?? '').toLowerCase()
   return { name, port: match[3] ?? null }
 }
 

@@ -98,6 +98,8 @@ export function refusalStatus(code: RefusalCode): StatusLine {
       return line(431, 'too_large')
     case 'sql_timeout':
       return line(504, 'timeout')
+    default:
+      return unplaced(code)
   }
 }
 
@@ -117,7 +119,14 @@ export function faultStatus(code: FaultCode): StatusLine {
     case 'store_newer':
     case 'internal':
       return line(500, 'internal')
+    default:
+      return unplaced(code)
   }
+}
+
+/** Never reached in checked code: a code without a place does not compile. */
+function unplaced(code: never): StatusLine {
+  throw new Error(`the code ${String(code)} has no status`)
 }
 
 /**

@@ -216,7 +216,7 @@ function listening(server: Server, { host, port }: HttpServerOptions): Promise<v
 
 function cannotListen(cause: NodeJS.ErrnoException, host: string, port: number): Fault {
   const where = `${host === '' ? 'every interface' : host}, port ${port}`
-  switch (cause.code) {
+  switch (cause.code ?? '') {
     case 'EADDRINUSE':
       return new Fault(
         'address_in_use',

@@ -1,0 +1,112 @@
+import { z } from 'zod'
+import { levelIncludes } from '../../access/decide.ts'
+import { refusal } from '../../access/refusal.ts'
+import type { Caller } from '../../identity/caller.ts'
+import type { TokenRecord } from '../../identity/tokens.ts'
+import { err, ok } from '../../lib/result.ts'
+import type { ControlPlaneParts } from '../control-plane.ts'
+import { defineRoute, type Route } from '../define-route.ts'
+import { administersTenant } from '../within-grant.ts'
+
+const EXPLANATION = z.object({
+  credential_id: z.string(),
+  tool: z.string(),
+  database: z.string().optional(),
+  allowed: z.boolean(),
+  rule: z.string(),
+  message: z.string(),
+  code: z.string().optional(),
+  instead: z.string().optional(),
+  scopes: z.array(z.string()).optional(),
+})
+
+/** Why a credential may or may not call a tool, without calling it. */
+export function accessRoutes({ pipeline, tokens }: ControlPlaneParts): readonly Route[] {
+  return [
+    defineRoute(
+      {
+        method: 'GET',
+        path: '/api/v1/access/explain',
+        name: 'access.explain',
+        summary: 'Tells why a credential may or may not call a tool, without calling it',
+        access: 'anyone',
+        query: z.strictObject({
+          tool: z.string().min(1).max(256).describe('The tool, by name'),
+          database: z.string().min(1).max(128).optional().describe('A database, by name'),
+          credential_id: z
+            .string()
+            .min(1)
+            .max(128)
+            .optional()
+            .describe("Another credential, for administrators; the caller's own when absent"),
+        }),
+        status: 200,
+        description: 'The decision and the rule it comes from.',
+        reply: EXPLANATION,
+        refusals: ['level_too_low', 'not_found'],
+      },
+      async ({ caller, query }) => {
+        const { tool, database, credential_id: id } = query
+        let subject = caller
+        if (id !== undefined && id !== caller.credential.id) {
+          if (!levelIncludes(caller.grant.level, 'admin')) {
+            const message = `level admin is needed to explain another credential, this credential has ${caller.grant.level}`
+            return err(refusal('level_too_low', 'level', message, { allowed: 'its own credential' }))
+          }
+          const record = (await tokens.list()).find((one) => one.id === id)
+          if (!record || !administersTenant(caller, record.tenant)) {
+            return err(refusal('not_found', 'token.id', 'there is no credential with this id'))
+          }
+          if (record.status !== 'valid') {
+            return ok({
+              status: 200,
+              body: {
+                credential_id: record.id,
+                tool,
+                ...(database === undefined ? {} : { database }),
+                allowed: false,
+                rule: `credential.${record.status}`,
+                message: `this credential is ${record.status}: it may do nothing`,
+                code: 'unauthorized',
+              },
+            })
+          }
+          subject = callerOf(record)
+        }
+        const { allowed, rule, refusal: refused } = pipeline.explain(subject, tool, database)
+        return ok({
+          status: 200,
+          body: {
+            credential_id: subject.credential.id,
+            tool,
+            ...(database === undefined ? {} : { database }),
+            allowed,
+            rule,
+            message: refused?.message ?? 'this credential may do that',
+            ...(refused === undefined ? {} : { code: refused.code }),
+            ...(refused?.allowed === undefined ? {} : { instead: refused.allowed }),
+            ...(refused?.scopes === undefined ? {} : { scopes: refused.scopes }),
+          },
+        })
+      },
+    ),
+  ]
+}
+
+/** A listed token as the decision would see it, if it were shown. */
+function callerOf(record: TokenRecord): Caller {
+  const { tenant, level, scopes, servers, databases } = record
+  return {
+    principal: { kind: 'service', id: record.owner, name: record.owner },
+    credential: {
+      id: record.id,
+      kind: KINDS[record.source],
+      name: record.note,
+      createdAt: record.createdAt,
+      expiresAt: record.expiresAt,
+    },
+    grant: { tenant, level, scopes, servers, databases },
+  }
+}
+
+const KINDS = { store: 'issued', 'token-file': 'token-file', config: 'static' } as const

@@ -1,0 +1,24 @@
+import type { ControlPlaneParts } from '../control-plane.ts'
+import type { Route } from '../define-route.ts'
+import { accessRoutes } from './access.ts'
+import { auditRoutes } from './audit.ts'
+import { healthRoutes } from './health.ts'
+import { openApiRoutes } from './openapi.ts'
+import { queryRoutes } from './query.ts'
+import { tokenRoutes } from './tokens.ts'
+import { toolRoutes } from './tools.ts'
+import { wellKnownRoutes } from './well-known.ts'
+
+/** The whole route table: what is served, what OpenAPI describes, and what `docs/http.md` lists. */
+export function controlRoutes(parts: ControlPlaneParts): readonly Route[] {
+  const routes = [
+    ...healthRoutes(parts),
+    ...wellKnownRoutes(parts),
+    ...toolRoutes(parts),
+    ...queryRoutes(parts),
+    ...accessRoutes(parts),
+    ...tokenRoutes(parts),
+    ...auditRoutes(parts),
+  ]
+  return [...routes, ...openApiRoutes(parts, routes)]
+}

@@ -1,0 +1,54 @@
+import { type Refusal, refusal } from '../access/refusal.ts'
+import type { Caller } from '../identity/caller.ts'
+import type { Allowed } from '../identity/grant.ts'
+
+/** The tenant of whoever runs the gateway; its administrators look after the others. */
+const OPERATOR_TENANT = 'default'
+
+export const administersTenant = ({ grant }: Caller, tenant: string): boolean =>
+  grant.tenant === tenant || grant.tenant === OPERATOR_TENANT
+
+/** What a new token would be allowed beyond its level. */
+export interface Reach {
+  readonly tenant: string
+  readonly databases: Allowed
+  readonly servers: Allowed
+  readonly scopes: Allowed
+}
+
+/**
+ * Nobody hands out more than they hold: otherwise an administrator who is bound to one database would
+ * issue a token for all of them and use that.
+ */
+export function refuseBeyondGrant(caller: Caller, reach: Reach): Refusal | null {
+  if (!administersTenant(caller, reach.tenant)) {
+    return refusal(
+      'tenant_not_allowed',
+      'token.tenant',
+      'this credential issues tokens of its own tenant only',
+      {
+        allowed: `tenant ${caller.grant.tenant}`,
+      },
+    )
+  }
+  for (const what of ['databases', 'servers', 'scopes'] as const) {
+    const held = caller.grant[what]
+    if (held === 'all') continue
+    const asked = reach[what]
+    if (asked === 'all' || asked.some((name) => !held.includes(name))) {
+      return refusal(
+        REFUSED[what],
+        `token.${what}`,
+        `a token cannot be given ${what} that the credential which issues it does not have`,
+        { allowed: `${what} ${held.join(', ') || '(none)'}` },
+      )
+    }
+  }
+  return null
+}
+
+const REFUSED = {
+  databases: 'database_not_allowed',
+  servers: 'server_not_allowed',
+  scopes: 'scope_missing',
+} as const
