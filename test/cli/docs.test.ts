@@ -44,7 +44,7 @@ describe('docs/cli.md', () => {
   })
 
   it('documents exactly the codes that the command line adds', () => {
-    const documented = [...section('JSON').matchAll(/^\| `([a-z_]+)`/gm)].map((match) => match[1])
+    const documented = [...section('JSON').matchAll(/^\| `([a-z_]+)`/gm)].map((match) => match[1] ?? '')
     expect(documented.toSorted()).toEqual(CLI_CODES.toSorted())
   })
 
