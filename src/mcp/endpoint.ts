@@ -1,5 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Caller } from '../identity/caller.ts'
 import type { Lifelines } from '../identity/lifelines.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Observe } from '../observe/observation.ts'
@@ -8,6 +6,7 @@ import { Calls } from './calls.ts'
 import { faultToRpc } from './error-to-rpc.ts'
 import { EventStreams } from './event-stream.ts'
 import { EventTransport } from './event-transport.ts'
+import type { McpExchange } from './exchange.ts'
 import { errorReply, type Reply, writeReply } from './reply.ts'
 import { STATELESS_REVISION } from './revisions.ts'
 import type { RpcError } from './rpc-error.ts'
@@ -21,18 +20,7 @@ import { Streamable } from './streamable.ts'
 import { ToolMethods } from './tool-methods.ts'
 import { VisibleTools } from './visible-tools.ts'
 
-/** One HTTP request that the server has already checked (Host, Origin), authenticated and bounded. */
-export interface McpExchange {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly caller: Caller
-  /** The parsed body, duplicate keys refused; `undefined` for GET and DELETE. */
-  readonly body: unknown
-  readonly requestId: string
-  /** Which of the three addresses was asked: Streamable HTTP, the 2024-11-05 stream, or its message URL. */
-  readonly path: 'streamable' | 'sse' | 'message'
-  readonly url: URL
-}
+export type { McpExchange } from './exchange.ts'
 
 export interface McpEndpoint {
   /** Answers the exchange. Never rejects: a fault becomes a JSON-RPC error and an observation. */

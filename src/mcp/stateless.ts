@@ -1,5 +1,5 @@
 import { unreachable } from '../lib/unreachable.ts'
-import type { McpExchange } from './endpoint.ts'
+import type { McpExchange } from './exchange.ts'
 import type { EventStream, EventStreams } from './event-stream.ts'
 import type { Holdings, Listener } from './holdings.ts'
 import { isObject, type Message, readMessage, type RequestId } from './message.ts'

@@ -1,4 +1,4 @@
-import type { McpExchange } from './endpoint.ts'
+import type { McpExchange } from './exchange.ts'
 import type { EventStream, EventStreams } from './event-stream.ts'
 import type { Listener } from './holdings.ts'
 import { type Message, readMessage } from './message.ts'

@@ -1,0 +1,15 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Caller } from '../identity/caller.ts'
+
+/** One HTTP request that the server has already checked (Host, Origin), authenticated and bounded. */
+export interface McpExchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly caller: Caller
+  /** The parsed body, duplicate keys refused; `undefined` for GET and DELETE. */
+  readonly body: unknown
+  readonly requestId: string
+  /** Which of the three addresses was asked: Streamable HTTP, the 2024-11-05 stream, or its message URL. */
+  readonly path: 'streamable' | 'sse' | 'message'
+  readonly url: URL
+}
