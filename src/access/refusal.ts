@@ -14,6 +14,10 @@ export interface Refusal {
   readonly scopes?: readonly string[]
   /** The kind of SQL statement or node that was refused, such as `DeleteStmt`. */
   readonly node?: string
+  /** PostgreSQL's error code, and where in the statement (character, from 1) and what it advises. */
+  readonly sqlstate?: string
+  readonly position?: number
+  readonly hint?: string
   /** Names a caller may use instead: candidates, databases. Never names they may not see. */
   readonly candidates?: readonly string[]
 }
