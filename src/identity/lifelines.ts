@@ -42,6 +42,11 @@ export class Lifelines {
     for (const credentialId of this.#holders.keys()) this.end(credentialId, reason)
   }
 
+  /** True while a credential has something open. */
+  holds(credentialId: string): boolean {
+    return this.#holders.has(credentialId)
+  }
+
   /** The number of credentials that hold something open. */
   get size(): number {
     return this.#holders.size

@@ -66,16 +66,18 @@ export async function findTokensByHashPrefix(
   return rows.map(fromColumns)
 }
 
-/** Tokens written after a revision, whether by this process or another one. */
+/** Up to `limit` tokens written after a revision, whether by this process or another one. */
 export async function readTokensAfter(
   db: Kysely<StoreSchema>,
   revision: number,
+  limit: number,
 ): Promise<readonly TokenRow[]> {
   const rows = await db
     .selectFrom('tokens')
     .selectAll()
     .where('revision', '>', revision)
     .orderBy('revision')
+    .limit(limit)
     .execute()
   return rows.map(fromColumns)
 }

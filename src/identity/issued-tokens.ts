@@ -1,0 +1,310 @@
+import type { Clock } from '../lib/clock.ts'
+import { Fault } from '../lib/fault.ts'
+import type { Observe } from '../observe/observation.ts'
+import { readRevisions } from '../store/changes.ts'
+import type { Store } from '../store/open.ts'
+import { findTokenByHash, findTokenById, readTokensAfter, type TokenRow } from '../store/tokens.ts'
+import { BoundedMap } from './bounded-map.ts'
+import type { Expiries } from './expiries.ts'
+import type { Allowed, Level } from './grant.ts'
+import { LEVELS } from './grant.ts'
+import { type Known, sameRights, toKnown } from './known.ts'
+import type { Lifelines } from './lifelines.ts'
+import type { EndCredential } from './loaded-tokens.ts'
+
+/** Tokens held in memory, about 1 KB each. */
+const MOST_KNOWN = 20_000
+
+/** Invented tokens have a cache of their own, so that a flood of them cannot push out good ones. */
+const MOST_UNKNOWN = 10_000
+
+/** Look-ups under way at once; more than this is an attack or a dead store, and waiting helps neither. */
+const MOST_LOOKUPS = 1_000
+
+/** More changed rows than this at once are not gone through one by one. */
+const MOST_CHANGES = 5_000
+
+/** Without a healthy feed, what was read from the store counts for this long. */
+const TRUST_MS = 2_000
+
+/** How often the store is asked for changes while the feed is not healthy. */
+const RECHECK_EVERY_MS = 500
+
+/** When nothing could be verified for this long, what is open is ended: closed rather than stale. */
+const END_UNVERIFIED_AFTER_MS = 15_000
+
+/** How often credentials that hold nothing any more are dropped. */
+const SWEEP_EVERY_MS = 60_000
+
+/** What the store says about a hash. */
+export type IssuedAnswer =
+  | { readonly status: 'known'; readonly known: Known; readonly checkedAt: number }
+  | { readonly status: 'revoked'; readonly credentialId: string; readonly checkedAt: number }
+  | { readonly status: 'unknown'; readonly checkedAt: number }
+
+/**
+ * Tokens in the store: looked up by hash, remembered in two bounded caches, and kept true by the change
+ * feed. Only hashes are ever kept.
+ */
+export class IssuedTokens {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #observe: Observe
+  readonly #end: EndCredential
+  readonly #lifelines: Lifelines
+  readonly #expiries: Expiries
+  readonly #good = new BoundedMap<string, IssuedAnswer>(MOST_KNOWN)
+  readonly #bad = new BoundedMap<string, IssuedAnswer>(MOST_UNKNOWN)
+  /** Everything that may hold something open, also when the cache has dropped it. */
+  readonly #live = new Map<string, { known: Known; usedAt: number }>()
+  readonly #lookups = new Map<string, Promise<IssuedAnswer>>()
+  /** Rises with every announced change: a read that began before one must not be remembered after it. */
+  #generation = 0
+  #revision = 0
+  /** When the store last confirmed that nothing changed beyond `#revision`. */
+  #confirmedAt = 0
+  #current = true
+  #refreshing: Promise<void> | undefined
+  #refreshAgain = false
+  #stops: (() => void)[] = []
+  #closed = false
+
+  constructor(parts: {
+    readonly store: Store
+    readonly clock: Clock
+    readonly observe: Observe
+    readonly lifelines: Lifelines
+    readonly expiries: Expiries
+    readonly end: EndCredential
+  }) {
+    this.#store = parts.store
+    this.#clock = parts.clock
+    this.#observe = parts.observe
+    this.#lifelines = parts.lifelines
+    this.#expiries = parts.expiries
+    this.#end = parts.end
+  }
+
+  async start(): Promise<void> {
+    this.#stops.push(
+      this.#store.feed.subscribe((topic) => {
+        if (topic !== 'tokens') return
+        this.#generation += 1
+        this.#current = false
+        void this.refresh()
+      }),
+    )
+    const revisions = await readRevisions(this.#store.db)
+    this.#revision = revisions.find(({ topic }) => topic === 'tokens')?.revision ?? 0
+    this.#confirmedAt = this.#clock.now()
+    this.#every(RECHECK_EVERY_MS, () => this.#recheck())
+    this.#every(SWEEP_EVERY_MS, () => this.#sweep())
+  }
+
+  /** At once when the answer is remembered and can be trusted; otherwise the store is asked. */
+  find(hash: string, now: number): IssuedAnswer | Promise<IssuedAnswer> {
+    const answer = this.#good.get(hash) ?? this.#bad.get(hash)
+    if (answer && this.#trusts(answer, now)) return answer
+    return this.#lookup(hash)
+  }
+
+  /** True while revocations made elsewhere arrive in time. */
+  get current(): boolean {
+    return this.#current && this.#store.feed.healthy()
+  }
+
+  /** Reads what changed and acts on it. Resolves also when the store does not answer. */
+  async refresh(): Promise<void> {
+    if (this.#refreshing) {
+      this.#refreshAgain = true
+      return await this.#refreshing
+    }
+    this.#refreshing = this.#refresh().finally(() => {
+      this.#refreshing = undefined
+    })
+    return await this.#refreshing
+  }
+
+  /** Acts on one row that was just written, so that this process does not wait for the feed. */
+  apply(row: TokenRow): void {
+    this.#bad.delete(row.hash)
+    if (row.revokedAt !== null) {
+      const wasOpen = this.#live.delete(row.id)
+      this.#good.delete(row.hash)
+      this.#expiries.forget(row.id)
+      if (wasOpen || this.#lifelines.holds(row.id)) this.#end(row.id, 'revoked')
+      return
+    }
+    const live = this.#live.get(row.id)
+    if (!live) {
+      // What is held without being known here must prove itself again.
+      this.#good.delete(row.hash)
+      return
+    }
+    const known = knownFromRow(row)
+    const changed = !sameRights(live.known, known)
+    live.known = known
+    this.#good.set(row.hash, { status: 'known', known, checkedAt: this.#clock.now() })
+    this.#expiries.set(row.id, row.expiresAt)
+    if (changed) this.#end(row.id, 'changed')
+  }
+
+  /** Everything held in memory, for measuring. */
+  get sizes(): { readonly good: number; readonly bad: number; readonly live: number } {
+    return { good: this.#good.size, bad: this.#bad.size, live: this.#live.size }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const stop of this.#stops) stop()
+    await this.#refreshing
+    await Promise.allSettled(this.#lookups.values())
+  }
+
+  #trusts(answer: IssuedAnswer, now: number): boolean {
+    return this.current || now - Math.max(answer.checkedAt, this.#confirmedAt) < TRUST_MS
+  }
+
+  #lookup(hash: string): Promise<IssuedAnswer> {
+    const underWay = this.#lookups.get(hash)
+    if (underWay) return underWay
+    if (this.#lookups.size >= MOST_LOOKUPS) {
+      return Promise.reject(
+        new Fault('store_unavailable', 'too many credentials are being checked', { retryAfterS: 1 }),
+      )
+    }
+    const lookup = this.#ask(hash).finally(() => this.#lookups.delete(hash))
+    this.#lookups.set(hash, lookup)
+    return lookup
+  }
+
+  async #ask(hash: string): Promise<IssuedAnswer> {
+    for (let attempt = 1; ; attempt += 1) {
+      const generation = this.#generation
+      const row = await findTokenByHash(this.#store.db, hash)
+      const answer = this.#answerOf(row)
+      // A change was announced while the row was read: the row may be from before it. Read again.
+      if (generation === this.#generation) return this.#remember(hash, answer)
+      // Under changes without end the freshest read is the answer, but nothing that is kept.
+      if (attempt === 5) return answer
+    }
+  }
+
+  #answerOf(row: TokenRow | undefined): IssuedAnswer {
+    const checkedAt = this.#clock.now()
+    if (!row) return { status: 'unknown', checkedAt }
+    if (row.revokedAt !== null) return { status: 'revoked', credentialId: row.id, checkedAt }
+    return { status: 'known', known: knownFromRow(row), checkedAt }
+  }
+
+  #remember(hash: string, answer: IssuedAnswer): IssuedAnswer {
+    if (answer.status !== 'known') {
+      this.#good.delete(hash)
+      this.#bad.set(hash, answer)
+      return answer
+    }
+    const { id, expiresAt } = answer.known.caller.credential
+    this.#good.set(hash, answer)
+    const live = this.#live.get(id)
+    if (live) {
+      live.known = answer.known
+      live.usedAt = answer.checkedAt
+    } else {
+      this.#live.set(id, { known: answer.known, usedAt: answer.checkedAt })
+    }
+    this.#expiries.set(id, expiresAt)
+    return answer
+  }
+
+  async #refresh(): Promise<void> {
+    do {
+      this.#refreshAgain = false
+      const startedAt = this.#clock.now()
+      const generation = this.#generation
+      try {
+        await this.#takeChanges()
+        this.#confirmedAt = startedAt
+        if (generation === this.#generation) this.#current = true
+      } catch (error) {
+        // Stays not current: cached answers expire, and the recheck tries again.
+        if (!this.#closed) this.#observe({ kind: 'fault', where: 'identity.refresh', error })
+        return
+      }
+    } while (this.#refreshAgain)
+  }
+
+  async #takeChanges(): Promise<void> {
+    const rows = await readTokensAfter(this.#store.db, this.#revision, MOST_CHANGES + 1)
+    if (rows.length > MOST_CHANGES) return await this.#startOver()
+    for (const row of rows) {
+      this.apply(row)
+      this.#revision = Math.max(this.#revision, row.revision)
+    }
+  }
+
+  /** After an import of many tokens: forgets the caches and asks only for what may be open. */
+  async #startOver(): Promise<void> {
+    const revisions = await readRevisions(this.#store.db)
+    const revision = revisions.find(({ topic }) => topic === 'tokens')?.revision ?? this.#revision
+    this.#good.clear()
+    this.#bad.clear()
+    for (const [id, { known }] of this.#live) {
+      const row = await findTokenById(this.#store.db, id)
+      if (row?.hash === known.hash) this.apply(row)
+      else {
+        this.#live.delete(id)
+        this.#expiries.forget(id)
+        this.#end(id, 'revoked')
+      }
+    }
+    this.#revision = revision
+  }
+
+  #recheck(): void {
+    const now = this.#clock.now()
+    if (this.current) {
+      this.#confirmedAt = now
+      return
+    }
+    void this.refresh()
+    if (now - this.#confirmedAt < END_UNVERIFIED_AFTER_MS) return
+    for (const id of this.#live.keys()) {
+      if (this.#lifelines.holds(id)) this.#end(id, 'changed')
+    }
+  }
+
+  #sweep(): void {
+    const before = this.#clock.now() - SWEEP_EVERY_MS
+    for (const [id, { known, usedAt }] of this.#live) {
+      // Recently used ones stay: their caller may be about to open something.
+      if (usedAt > before || this.#good.has(known.hash) || this.#lifelines.holds(id)) continue
+      this.#live.delete(id)
+      this.#expiries.forget(id)
+    }
+  }
+
+  #every(periodMs: number, task: () => void): void {
+    let cancel = (): void => {}
+    const again = (): void => {
+      cancel = this.#clock.after(periodMs, () => {
+        task()
+        if (!this.#closed) again()
+      })
+    }
+    again()
+    this.#stops.push(() => cancel())
+  }
+}
+
+/** A row with a level that no version knows gets the lowest one. */
+export function knownFromRow(row: TokenRow): Known {
+  const all = (names: readonly string[] | null): Allowed => names ?? 'all'
+  const level: Level = LEVELS.find((name) => name === row.level) ?? 'read-only'
+  return toKnown('issued', {
+    ...row,
+    level,
+    databases: all(row.databases),
+    servers: all(row.servers),
+    scopes: all(row.scopes),
+  })
+}

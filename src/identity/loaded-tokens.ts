@@ -1,0 +1,49 @@
+import type { EndReason } from './lifelines.ts'
+import type { Expiries } from './expiries.ts'
+import { type Known, sameRights } from './known.ts'
+
+/** Ends whatever was opened with a credential and says so. Never throws. */
+export type EndCredential = (credentialId: string, reason: EndReason) => void
+
+/** The tokens of a source that is held in memory whole: the configuration, the token file. */
+export class LoadedTokens {
+  readonly #end: EndCredential
+  readonly #expiries: Expiries
+  #byHash = new Map<string, Known>()
+  #byId = new Map<string, Known>()
+
+  constructor(end: EndCredential, expiries: Expiries) {
+    this.#end = end
+    this.#expiries = expiries
+  }
+
+  find(hash: string): Known | undefined {
+    return this.#byHash.get(hash)
+  }
+
+  get all(): Iterable<Known> {
+    return this.#byId.values()
+  }
+
+  get size(): number {
+    return this.#byId.size
+  }
+
+  /** Takes over a new set whole, then ends what is gone, has another value, or has other rights. */
+  replace(tokens: readonly Known[]): void {
+    const before = this.#byId
+    this.#byHash = new Map(tokens.map((known) => [known.hash, known]))
+    this.#byId = new Map(tokens.map((known) => [known.caller.credential.id, known]))
+    for (const known of tokens)
+      this.#expiries.set(known.caller.credential.id, known.caller.credential.expiresAt)
+    for (const [id, old] of before) {
+      const now = this.#byId.get(id)
+      if (now?.hash !== old.hash) {
+        if (!now) this.#expiries.forget(id)
+        this.#end(id, 'revoked')
+      } else if (!sameRights(old, now)) {
+        this.#end(id, 'changed')
+      }
+    }
+  }
+}
