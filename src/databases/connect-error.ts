@@ -1,4 +1,4 @@
-import pg from 'pg'
+import { DatabaseError } from 'pg'
 import type { DatabaseOptions } from './options.ts'
 
 const WITHOUT_PASSWORD = /SASL: .*(?:empty string|must be a string|password)/i
@@ -16,7 +16,7 @@ const SYSTEM: Readonly<Record<string, string>> = {
 
 /** PostgreSQL has no connection left (for anybody, for this role, or for this database). */
 export const isServerFull = (error: unknown): boolean =>
-  error instanceof pg.DatabaseError && error.code === '53300'
+  error instanceof DatabaseError && error.code === '53300'
 
 /** Says to an operator what kept a connection from being made, and what to look at. Never the password. */
 export function describeConnectError(
@@ -25,7 +25,7 @@ export function describeConnectError(
   user: string,
 ): string {
   const place = `PostgreSQL at ${options.host}:${options.port}`
-  if (error instanceof pg.DatabaseError) return `${place} ${describeRefusal(error, options.database, user)}`
+  if (error instanceof DatabaseError) return `${place} ${describeRefusal(error, options.database, user)}`
   if (!(error instanceof Error)) return `${place} cannot be reached`
   const code = 'code' in error ? String(error.code) : ''
   const known = SYSTEM[code]
@@ -36,9 +36,9 @@ export function describeConnectError(
   return `${place} cannot be used: ${error.message}${code === '' ? '' : ` (${code})`}`
 }
 
-function describeRefusal(error: pg.DatabaseError, database: string, user: string): string {
+function describeRefusal(error: DatabaseError, database: string, user: string): string {
   const said = error.message
-  switch (error.code) {
+  switch (error.code ?? '') {
     case '28P01':
       return `refused the password of role "${user}": check the configured user and password`
     case '28000':

@@ -1,4 +1,4 @@
-import pg from 'pg'
+import { Client, DatabaseError } from 'pg'
 import type { Clock } from '../lib/clock.ts'
 import type { Secret } from '../lib/secret.ts'
 import { cancelRequest } from './cancel-request.ts'
@@ -61,7 +61,7 @@ const NO_SUCH_ENTRY = '28000'
 
 function worthTryingPlain(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (error instanceof pg.DatabaseError) return code === NO_SUCH_ENTRY
+  if (error instanceof DatabaseError) return code === NO_SUCH_ENTRY
   return !UNREACHED.has(code)
 }
 
@@ -76,7 +76,7 @@ export function connect(
   clock: Clock,
   track: (cancel: Promise<void>) => void,
 ): Connecting {
-  let current: pg.Client | null = null
+  let current: Client | null = null
   let aborted: Error | null = null
   const abort = (error: Error): void => {
     aborted ??= error
@@ -88,7 +88,7 @@ export function connect(
 
   const attempt = async (encryption: Encryption): Promise<Connection> => {
     if (aborted !== null) throw aborted
-    const client = new pg.Client({
+    const client = new Client({
       host: options.host,
       port: options.port,
       database: options.database,

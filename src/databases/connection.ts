@@ -29,6 +29,9 @@ const NOTICE = 0x4e
 const NOTIFICATION = 0x41
 const ERROR = 0x45
 
+/** Why a connection ended that nobody here has ended. */
+export const LOST = 'the server or the network ended the connection'
+
 const LONGEST_IDLE_MESSAGE = 64 * 1024
 
 /**
@@ -79,7 +82,7 @@ export class Connection {
     })
     this.#closed = new Promise((resolve) => {
       this.#socket.once('close', () => {
-        this.#end('the server or the network ended the connection', null)
+        this.#end(LOST, null)
         resolve()
       })
     })
@@ -127,6 +130,11 @@ export class Connection {
     if (!this.#alive) return
     if (this.#exchange !== null) this.#cancel()
     this.#end(reason, { kind: 'ended', by })
+  }
+
+  /** Gives the connection back to its owner without having used it. */
+  giveBack(): void {
+    this.#owner?.finished(this, true)
   }
 
   /** Says goodbye. For a connection that is not in use. */

@@ -1,11 +1,16 @@
+import { type Refusal, refusal } from '../access/refusal.ts'
+import type { Caller } from '../identity/caller.ts'
+import { err, ok, type Result } from '../lib/result.ts'
+import type { CatalogueRow } from './catalogue-row.ts'
 import type { Databases } from './database.ts'
+import type { Gate } from './gate/judge.ts'
+import type { DatabaseContext, DatabaseOptions } from './options.ts'
+import { ServedDatabase } from './served-database.ts'
 import type { DatabaseStatus } from './status.ts'
 
+export type { CatalogueRow } from './catalogue-row.ts'
 export type { DatabaseContext, DatabaseLimits, DatabaseOptions } from './options.ts'
 export type { DatabaseStatus } from './status.ts'
-
-/** One row of Postern's own catalogue queries, by column name; values as in `Rows`. */
-export type CatalogueRow = Readonly<Record<string, unknown>>
 
 /** The databases, open for use. */
 export interface OpenDatabases extends Databases {
@@ -18,4 +23,70 @@ export interface OpenDatabases extends Databases {
   catalogueQuery(database: string, sql: string, params?: readonly unknown[]): Promise<CatalogueRow[]>
   /** Ends every connection, running statements included. */
   close(): Promise<void>
+}
+
+/**
+ * Opens the configured databases. Returns without waiting for them: one that is away is looked for in the
+ * background, and calls to it are answered with a fault meanwhile.
+ */
+export function openDatabases(
+  options: readonly DatabaseOptions[],
+  context: DatabaseContext & { readonly gate: Gate },
+): Promise<OpenDatabases> {
+  const names = options.map(({ name }) => name)
+  const served = new Map(options.map((each) => [each.name, new ServedDatabase(each, context.gate, context)]))
+  for (const database of served.values()) database.start()
+
+  const resolve = (caller: Caller, name: string | undefined): Result<string, Refusal> =>
+    resolveDatabase(names, caller, name)
+
+  return Promise.resolve({
+    names,
+    resolve,
+    async run(statement) {
+      const name = resolve(statement.caller, statement.database)
+      if (!name.ok) return name
+      const database = served.get(name.value)
+      return database === undefined ? err(notConfigured(name.value)) : database.run(statement)
+    },
+    status: () => [...served.values()].map((database) => database.status()),
+    async catalogueQuery(name, sql, params) {
+      const database = served.get(name)
+      if (database === undefined) throw new TypeError(`there is no database "${name}"`)
+      return database.catalogueQuery(sql, params)
+    },
+    async close() {
+      await Promise.all([...served.values()].map((database) => database.close()))
+    },
+  })
+}
+
+const notConfigured = (name: string): Refusal =>
+  refusal('not_found', 'database', `there is no database "${name}"`)
+
+/** A name that the caller may not use is refused alike whether there is such a database or not. */
+function resolveDatabase(
+  names: readonly string[],
+  { grant }: Caller,
+  name: string | undefined,
+): Result<string, Refusal> {
+  const allowed = grant.databases === 'all' ? names : grant.databases
+  const wanted = name ?? allowed[0]
+  if (wanted === undefined) {
+    return err(
+      names.length === 0
+        ? refusal('not_found', 'database', 'no database is configured')
+        : refusal('database_not_allowed', 'database', 'this credential may use no database'),
+    )
+  }
+  if (grant.databases !== 'all' && !allowed.includes(wanted)) {
+    return err(
+      refusal('database_not_allowed', 'database', `database "${wanted}" is not open to this credential`, {
+        allowed: `databases ${allowed.join(', ')}`,
+        candidates: allowed,
+      }),
+    )
+  }
+  if (names.includes(wanted)) return ok(wanted)
+  return err({ ...notConfigured(wanted), candidates: allowed.filter((each) => names.includes(each)) })
 }

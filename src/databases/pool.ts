@@ -83,11 +83,6 @@ export class Pool implements ConnectionOwner {
     this.idle[connection.kind].push(connection)
   }
 
-  /** Gives back a connection that was taken but not used. */
-  putBack(connection: Connection): void {
-    this.finished(connection, true)
-  }
-
   finished(connection: Connection, clean: boolean): void {
     if (!connection.alive) return
     connection.usedAt = this.#now()
@@ -131,7 +126,7 @@ export class Pool implements ConnectionOwner {
     for (const session of this.sessions.values()) session.end(by)
     this.sessions.clear()
     for (const opening of this.openings) opening.abort()
-    for (const connection of [...this.connections]) {
+    for (const connection of this.connections) {
       if (connection.busy) connection.destroy(`its ${by} ended`, by)
       else connection.close()
     }

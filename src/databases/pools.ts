@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import type { Observe } from '../observe/observation.ts'
 import type { Connecting } from './connect.ts'
-import type { Connection, ConnectionKind } from './connection.ts'
+import { type Connection, type ConnectionKind, LOST } from './connection.ts'
 import type { EndedBy } from './exchange.ts'
 import { type Opening, Pool } from './pool.ts'
 import { type Interrupted, Waiter } from './waiter.ts'
@@ -17,6 +17,8 @@ export interface PoolsOptions {
   readonly sessionIdleMs: number
   /** Throws or rejects with `Fault` when there is no connection to be had. */
   readonly open: (kind: ConnectionKind) => Connecting
+  /** A connection ended that nobody here has ended: the database may be away. */
+  readonly onLost: () => void
   readonly lifelines: Pick<Lifelines, 'hold'>
   readonly clock: Clock
   readonly observe: Observe
@@ -202,7 +204,12 @@ export class Pools {
       this.#failed(pool, kind, fault)
       return
     }
-    const opening: Opening = { kind, abort: connecting.abort }
+    const opening: Opening = {
+      kind,
+      abort: () => {
+        connecting.abort()
+      },
+    }
     pool.openings.add(opening)
     this.#total += 1
     connecting.connection.then(
@@ -256,6 +263,7 @@ export class Pools {
         reason,
       })
     }
+    if (reason === LOST) this.#options.onLost()
     if (this.#waitingPools.size > 0) this.#serve()
     this.#forgetIfEmpty(pool)
   }
@@ -290,13 +298,14 @@ export class Pools {
   #sweep(now: number): void {
     const { idleTimeoutMs, sessionIdleMs } = this.#options
     for (const pool of this.#pools.values()) {
-      for (const connection of [...pool.connections]) {
+      for (const connection of pool.connections) {
         if (connection.deadlineAt < now) connection.destroy('the server did not answer in time', 'deadline')
       }
-      for (const connection of [...pool.idle.read, ...pool.idle.write]) {
-        if (connection.usedAt + idleTimeoutMs <= now) connection.close()
-      }
-      for (const session of [...pool.sessions.values()]) {
+      const unused = [...pool.idle.read, ...pool.idle.write].filter(
+        ({ usedAt }) => usedAt + idleTimeoutMs <= now,
+      )
+      for (const connection of unused) connection.close()
+      for (const session of pool.sessions.values()) {
         if (session.busy || session.usedAt + sessionIdleMs > now) continue
         if (session.connection === null) pool.sessions.delete(session.name)
         else pool.closeSession(session, `it was not used for ${Math.round(sessionIdleMs / 1000)} s`)

@@ -37,13 +37,12 @@ export async function takeSession(
       }),
     )
   }
-  if (existing === undefined)
+  if (existing === undefined) {
     return openSession(pools, pool, new Session(name, kind, () => options.clock.now()), signal, options)
-  if (existing.busy) return ok(await waitForTurn(existing, signal, options))
+  }
+  if (existing.busy || existing.connection === null) return ok(await waitForTurn(existing, signal, options))
   existing.busy = true
-  return existing.connection === null
-    ? openSession(pools, pool, existing, signal, options)
-    : ok(existing.connection)
+  return ok(existing.connection)
 }
 
 async function openSession(

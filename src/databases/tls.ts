@@ -18,16 +18,12 @@ export function tlsPlan(
   if (options.host.startsWith('/')) return [false]
   const authorities = options.sslRootCert == null ? {} : { ca: options.sslRootCert }
   const knownAuthority = { ...authorities, rejectUnauthorized: true, checkServerIdentity: () => undefined }
-  switch (options.sslmode) {
-    case 'disable':
-      return [false]
-    case 'prefer':
-      return [ENCRYPTED_ONLY, false]
-    case 'require':
-      return [options.sslRootCert == null ? ENCRYPTED_ONLY : knownAuthority]
-    case 'verify-ca':
-      return [knownAuthority]
-    case 'verify-full':
-      return [{ ...authorities, rejectUnauthorized: true }]
+  const plans: Record<DatabaseOptions['sslmode'], readonly Encryption[]> = {
+    disable: [false],
+    prefer: [ENCRYPTED_ONLY, false],
+    require: [options.sslRootCert == null ? ENCRYPTED_ONLY : knownAuthority],
+    'verify-ca': [knownAuthority],
+    'verify-full': [{ ...authorities, rejectUnauthorized: true }],
   }
+  return plans[options.sslmode]
 }

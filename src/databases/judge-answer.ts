@@ -1,0 +1,124 @@
+import { type Refusal, refusal } from '../access/refusal.ts'
+import { Fault } from '../lib/fault.ts'
+import { err, ok, type Result } from '../lib/result.ts'
+import type { Answer, EndedBy } from './exchange.ts'
+import type { ServerError } from './server-error.ts'
+
+/** What must be known to say in words what an answer means. */
+export interface AnswerContext {
+  readonly database: string
+  readonly role: string
+  readonly access: 'read' | 'write'
+  readonly statementTimeoutMs: number
+  readonly maxBytes: number
+  readonly durationMs: number
+}
+
+export type AnsweredRows = Extract<Answer, { kind: 'rows' }>
+
+const QUERY_CANCELED = '57014'
+const READ_ONLY_TRANSACTION = '25006'
+const INSUFFICIENT_PRIVILEGE = '42501'
+/** The server stops, crashed or cannot answer now; SQLSTATE class 08 is about the connection. */
+const SERVER_GONE = /^(?:57P0[1-5]|08...)$/
+
+/** Turns an answer into rows or a refusal. Throws `Fault` (`database_unavailable`) where the server failed. */
+export function judgeAnswer(answer: Answer, context: AnswerContext): Result<AnsweredRows, Refusal> {
+  switch (answer.kind) {
+    case 'rows':
+      return ok(answer)
+    case 'error':
+      return err(judgeError(answer.error, context))
+    case 'too_large':
+      return err(
+        refusal(
+          'result_too_large',
+          'limit.bytes',
+          `not even the first row fits into the ${context.maxBytes} bytes that one answer may have`,
+          { allowed: 'select fewer or shorter columns, for example with left(column, 1000)' },
+        ),
+      )
+    case 'ended':
+      if (answer.by === 'deadline') throw noAnswer(context)
+      return err(endedRefusal(answer.by))
+    case 'changed':
+      return err(
+        refusal(
+          'sql_refused',
+          'read_only.settings',
+          `the statement changed the setting ${answer.parameter}, which guards read-only access; its connection was closed`,
+        ),
+      )
+    case 'lost':
+      break
+  }
+  throw lost(answer.error, context)
+}
+
+const ENDED: Record<EndedBy, Refusal> = {
+  credential: refusal(
+    'cancelled',
+    'credential.ended',
+    'this credential has ended, and what it was running with it',
+  ),
+  client: refusal('cancelled', 'request.aborted', 'the call was given up by its caller'),
+  shutdown: refusal('cancelled', 'shutdown', 'Postern is shutting down'),
+  session: refusal('session_unknown', 'session.lost', 'the session ended while this call waited for it'),
+  deadline: refusal('sql_timeout', 'limit.time', 'the statement took too long'),
+}
+
+/** What a caller is told whose wait or statement was ended from this side. */
+export const endedRefusal = (by: EndedBy): Refusal => ENDED[by]
+
+function judgeError(error: ServerError, context: AnswerContext): Refusal {
+  const { sqlstate, message, position, hint } = error
+  if (SERVER_GONE.test(sqlstate)) throw lost(error, context)
+  const detail = { sqlstate, ...(position === null ? {} : { position }), ...(hint === null ? {} : { hint }) }
+  // The wording is in the server's language; the time tells a timeout from somebody's pg_cancel_backend.
+  if (sqlstate === QUERY_CANCELED && context.durationMs >= context.statementTimeoutMs * 0.9) {
+    return refusal(
+      'sql_timeout',
+      'limit.time',
+      `the statement was stopped after ${context.statementTimeoutMs / 1000} s, the limit for one statement`,
+      { allowed: 'narrow it with WHERE or LIMIT, or aggregate over less' },
+    )
+  }
+  if (sqlstate === READ_ONLY_TRANSACTION) {
+    return refusal('sql_refused', 'read_only.transaction', `PostgreSQL refused a write: ${message}`, {
+      ...detail,
+      allowed: 'statements that only read',
+    })
+  }
+  if (sqlstate === INSUFFICIENT_PRIVILEGE) {
+    return refusal(
+      'sql_failed',
+      'database.permission',
+      `database role "${context.role}" may not do that: ${message}`,
+      { ...detail, allowed: 'what the role was granted; whoever runs the database can grant more' },
+    )
+  }
+  const place = position === null ? '' : ` at character ${position}`
+  return refusal('sql_failed', 'database.error', `${message} (SQLSTATE ${sqlstate}${place})`, {
+    ...detail,
+    ...(hint === null ? {} : { allowed: hint }),
+  })
+}
+
+const uncertain = (context: AnswerContext): string =>
+  context.access === 'write' ? '; whether the write took effect is not known' : ''
+
+function lost(error: ServerError | null, context: AnswerContext): Fault {
+  return new Fault(
+    'database_unavailable',
+    `the connection to database "${context.database}" was lost while the statement ran${uncertain(context)}`,
+    { retryAfterS: 2, ...(error === null ? {} : { cause: new Error(error.message) }) },
+  )
+}
+
+function noAnswer(context: AnswerContext): Fault {
+  return new Fault(
+    'database_unavailable',
+    `database "${context.database}" did not answer in time${uncertain(context)}`,
+    { retryAfterS: 2 },
+  )
+}

@@ -1,0 +1,344 @@
+import type { Refusal } from '../access/refusal.ts'
+import { Fault } from '../lib/fault.ts'
+import { err, ok, type Result } from '../lib/result.ts'
+import { Availability } from './availability.ts'
+import type { CatalogueRow } from './catalogue-row.ts'
+import { checkJudged, checkStatement } from './check-statement.ts'
+import type { Connection, ConnectionKind } from './connection.ts'
+import type { Rows, Statement } from './database.ts'
+import { type GateCatalogue, loadGateCatalogue } from './gate/catalogue.ts'
+import type { Gate, Judged } from './gate/judge.ts'
+import { type AnsweredRows, endedRefusal, judgeAnswer } from './judge-answer.ts'
+import { KnownCatalogue } from './known-catalogue.ts'
+import { opener } from './opener.ts'
+import type { DatabaseContext, DatabaseOptions } from './options.ts'
+import { planStatement } from './plan.ts'
+import { Pools } from './pools.ts'
+import { auditRole, ROLE_AUDIT_SQL } from './role-audit.ts'
+import { runExchange } from './run-exchange.ts'
+import type { DatabaseStatus } from './status.ts'
+import { takeSession } from './take-session.ts'
+import { TypeNames } from './type-names.ts'
+import { toParameter } from './values.ts'
+import { type Interrupted, isInterrupted } from './waiter.ts'
+
+/** How much longer than the statement timeout the server may take to say that it has passed. */
+const GRACE_MS = 2_000
+/** Time and size allowed to Postern's own catalogue queries, whatever callers are allowed. */
+const CATALOGUE_TIMEOUT_MS = 30_000
+const CATALOGUE_BYTES = 256 * 1024 * 1024
+const CATALOGUE_ROWS = 10_000_000
+const CATALOGUE_CONNECTIONS = 2
+/** How often a database that is away is looked for without a call that needs it. */
+const PROBE_MS = 2_000
+const NEVER = new AbortController().signal
+
+/** Statements that leave the catalogue as it is; after any other write, it is read again. */
+const KEEPS_CATALOGUE = new Set([
+  'SelectStmt',
+  'InsertStmt',
+  'UpdateStmt',
+  'DeleteStmt',
+  'MergeStmt',
+  'ExplainStmt',
+  'VariableSetStmt',
+  'VariableShowStmt',
+  'PrepareStmt',
+  'DeallocateStmt',
+  'FetchStmt',
+])
+
+/** One database: its availability, its pools, what is known of its catalogue, and the guarded way into it. */
+export class ServedDatabase {
+  readonly #options: DatabaseOptions
+  readonly #context: DatabaseContext
+  readonly #gate: Gate
+  readonly #availability: Availability
+  readonly #pools: Pools
+  /** Postern's own connections, for the catalogue; callers' text never runs there. */
+  readonly #own: Pools
+  readonly #catalogue: KnownCatalogue
+  readonly #typeNames: TypeNames
+  readonly #cancels = new Set<Promise<void>>()
+  #warming: Promise<GateCatalogue> | null = null
+  #probing = false
+  #closed = false
+  #powers = ''
+
+  constructor(options: DatabaseOptions, gate: Gate, context: DatabaseContext) {
+    this.#options = options
+    this.#gate = gate
+    this.#context = context
+    const { clock, observe, lifelines, limits } = context
+    const { name: database } = options
+    this.#availability = new Availability({ database, role: options.user, clock, observe })
+    const opened = {
+      options,
+      sessionIdleMs: limits.sessionIdleMs,
+      availability: this.#availability,
+      clock,
+      track: (cancel: Promise<void>) => {
+        this.#cancels.add(cancel)
+        void cancel.then(() => this.#cancels.delete(cancel))
+      },
+      onReached: () => {
+        if (this.#availability.state !== 'up') this.#lookAgain()
+      },
+    }
+    const shared = {
+      database,
+      idleTimeoutMs: options.idleTimeoutMs,
+      acquireTimeoutMs: options.acquireTimeoutMs,
+      sessionIdleMs: limits.sessionIdleMs,
+      onLost: () => {
+        this.#lookAgain()
+      },
+      clock,
+      observe,
+    }
+    this.#pools = new Pools({
+      ...shared,
+      maxConnections: options.maxConnections,
+      maxConnectionsPerCredential: options.maxConnectionsPerCredential,
+      open: opener(opened),
+      lifelines,
+    })
+    const patient = Math.max(options.statementTimeoutMs, CATALOGUE_TIMEOUT_MS)
+    this.#own = new Pools({
+      ...shared,
+      acquireTimeoutMs: patient,
+      maxConnections: CATALOGUE_CONNECTIONS,
+      maxConnectionsPerCredential: CATALOGUE_CONNECTIONS,
+      open: opener({ ...opened, options: { ...options, statementTimeoutMs: patient } }),
+      lifelines: { hold: () => () => undefined },
+    })
+    this.#catalogue = new KnownCatalogue(
+      (previous) => loadGateCatalogue((sql) => this.catalogueQuery(sql), previous),
+      clock,
+    )
+    this.#typeNames = new TypeNames((sql, params) => this.catalogueQuery(sql, params))
+  }
+
+  /** Connects in the background; a database that is away does not keep Postern from starting. */
+  start(): void {
+    this.#lookAgain()
+  }
+
+  status(): DatabaseStatus {
+    const { name, user } = this.#options
+    const { state, version, message } = this.#availability
+    const connections = this.#pools.connections + this.#own.connections
+    return { name, state, version, role: user, message, connections, waiting: this.#pools.waiting }
+  }
+
+  async run(statement: Statement): Promise<Result<Rows, Refusal>> {
+    const wrong = checkStatement(statement)
+    if (wrong !== null) return err(wrong)
+    try {
+      const judged = await this.#judge(statement)
+      if (!judged.ok) return judged
+      const objection = checkJudged(judged.value, statement)
+      if (objection !== null) return err(objection)
+      const taken = await this.#take(statement, judged.value)
+      if (!taken.ok) return taken
+      if (isInterrupted(taken.value)) return err(endedRefusal(taken.value.interrupted))
+      return await this.#execute(statement, judged.value, taken.value)
+    } catch (fault) {
+      throw this.#explain(fault, statement)
+    }
+  }
+
+  async catalogueQuery(sql: string, params: readonly unknown[] = []): Promise<CatalogueRow[]> {
+    const connection = await this.#own.acquire('postern', 'read', NEVER)
+    if (isInterrupted(connection)) throw new Fault('shutting_down', 'Postern is shutting down')
+    const answer = await runExchange(
+      connection,
+      {
+        sql,
+        params: params.map(toParameter),
+        wrapping: 'bare',
+        scrub: false,
+        maxRows: CATALOGUE_ROWS,
+        maxBytes: CATALOGUE_BYTES,
+        beyond: 'cut',
+      },
+      null,
+      this.#context.clock.now(),
+      Math.max(this.#options.statementTimeoutMs, CATALOGUE_TIMEOUT_MS) + GRACE_MS,
+    )
+    if (answer.kind === 'rows' && answer.truncatedBy === null) {
+      const { fields } = answer
+      return answer.rows.map((row) =>
+        Object.fromEntries(fields.map(({ name }, index) => [name, row[index] ?? null])),
+      )
+    }
+    if (answer.kind === 'error') {
+      throw new Fault('internal', `a catalogue query failed on database "${this.#options.name}"`, {
+        cause: new Error(`${answer.error.message} (SQLSTATE ${answer.error.sqlstate})`),
+      })
+    }
+    if (answer.kind === 'lost' || answer.kind === 'ended') throw this.#availability.fault()
+    throw new Fault('internal', `the catalogue of database "${this.#options.name}" is too large to read`)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await Promise.all([this.#pools.close(), this.#own.close()])
+    await Promise.all(this.#cancels)
+  }
+
+  #judge({ sql, caller }: Statement): Promise<Result<Judged, Refusal>> | Result<Judged, Refusal> {
+    const options = caller.grant.level === 'read-only' ? {} : { writes: true }
+    const judge = (catalogue: GateCatalogue): Result<Judged, Refusal> =>
+      this.#gate.judge(sql, catalogue, options)
+    const known = this.#catalogue.get()
+    if (known === undefined) return this.#warm().then(judge)
+    const judged = judge(known)
+    if (!mayBeOutdated(judged)) return judged
+    return this.#catalogue.newer().then((newer) => {
+      return newer === undefined || newer === known ? judged : judge(newer)
+    })
+  }
+
+  async #take(
+    { caller, session, signal }: Statement,
+    { access }: Judged,
+  ): Promise<Result<Connection | Interrupted, Refusal>> {
+    if (signal.aborted) return ok({ interrupted: 'client' })
+    const { id } = caller.credential
+    if (session === undefined) {
+      return ok(await this.#pools.acquire(id, access === 'read' ? 'read' : 'write', signal))
+    }
+    const kind: ConnectionKind = caller.grant.level === 'admin' ? 'write' : 'read'
+    return takeSession(this.#pools, id, session, kind, signal, {
+      database: this.#options.name,
+      sessionsPerCredential: this.#context.limits.sessionsPerCredential,
+      acquireTimeoutMs: this.#options.acquireTimeoutMs,
+      clock: this.#context.clock,
+    })
+  }
+
+  async #execute(
+    statement: Statement,
+    judged: Judged,
+    connection: Connection,
+  ): Promise<Result<Rows, Refusal>> {
+    const { signal, session, params = [] } = statement
+    if (signal.aborted) {
+      connection.giveBack()
+      return err(endedRefusal('client'))
+    }
+    const { limits, clock } = this.#context
+    const { statementTimeoutMs, name, user, writer } = this.#options
+    const plan = planStatement(judged, {
+      kind: connection.kind,
+      session: session !== undefined,
+      inTransaction: connection.transactionStatus !== 'I',
+      reportsReadOnly: connection.parameter('default_transaction_read_only') === 'on',
+    })
+    const maxBytes = Math.min(statement.maxBytes ?? limits.resultBytes, limits.resultBytes)
+    const maxRows = Math.min(statement.maxRows ?? limits.rows, limits.rows)
+    const startedAt = clock.now()
+    const answer = await runExchange(
+      connection,
+      { ...plan, sql: judged.sql, params: params.map(toParameter), maxRows, maxBytes },
+      signal,
+      startedAt,
+      statementTimeoutMs + GRACE_MS,
+    )
+    const durationMs = clock.now() - startedAt
+    const { access } = judged
+    const role = connection.kind === 'write' ? (writer?.user ?? user) : user
+    const rows = judgeAnswer(answer, {
+      database: name,
+      role,
+      access,
+      statementTimeoutMs,
+      maxBytes,
+      durationMs,
+    })
+    if (access === 'write' && !KEEPS_CATALOGUE.has(judged.statement)) this.#catalogue.forget()
+    return rows.ok ? ok(await this.#rows(rows.value, access, durationMs)) : rows
+  }
+
+  async #rows(answered: AnsweredRows, access: Judged['access'], durationMs: number): Promise<Rows> {
+    const { fields, rows, truncatedBy, command } = answered
+    const affected = access === 'write' ? affectedRows(command) : undefined
+    return {
+      columns: await this.#typeNames.columns(fields),
+      rows,
+      truncated: truncatedBy !== null,
+      ...(truncatedBy === null ? {} : { truncatedBy }),
+      command,
+      ...(affected === undefined ? {} : { affected }),
+      durationMs,
+      database: this.#options.name,
+    }
+  }
+
+  /** Looks at the role and loads the catalogue; all who need it share one attempt. */
+  #warm(): Promise<GateCatalogue> {
+    this.#warming ??= this.#lookAtRole()
+      .then(() => this.#catalogue.renew())
+      .then((catalogue) => {
+        this.#availability.up()
+        return catalogue
+      })
+      .finally(() => {
+        this.#warming = null
+      })
+    return this.#warming
+  }
+
+  async #lookAtRole(): Promise<void> {
+    const [row = {}] = await this.catalogueQuery(ROLE_AUDIT_SQL)
+    const audit = auditRole(row)
+    const powers = audit.powers.join('; ')
+    if (powers === this.#powers) return
+    this.#powers = powers
+    const { role } = audit
+    this.#context.observe({ kind: 'database.role', database: this.#options.name, role, powers: audit.powers })
+  }
+
+  #lookAgain(): void {
+    if (this.#closed) return
+    this.#warm().catch((fault: unknown) => {
+      if (!(fault instanceof Fault)) {
+        this.#context.observe({ kind: 'fault', where: `database ${this.#options.name}`, error: fault })
+      }
+      this.#probeLater()
+    })
+  }
+
+  /** Looks for a database that is away, so that its state is right without a call that finds out. */
+  #probeLater(): void {
+    if (this.#probing || this.#closed) return
+    this.#probing = true
+    this.#context.clock.after(PROBE_MS, () => {
+      this.#probing = false
+      this.#lookAgain()
+    })
+  }
+
+  /** Tells an admin why the database is not there; others learn only that it is not. */
+  #explain(fault: unknown, { caller }: Statement): unknown {
+    const { message } = this.#availability
+    if (!(fault instanceof Fault) || fault.code !== 'database_unavailable') return fault
+    if (caller.grant.level !== 'admin' || message === null) return fault
+    return new Fault(fault.code, `${fault.message}: ${message}`, {
+      ...(fault.retryAfterS === undefined ? {} : { retryAfterS: fault.retryAfterS }),
+      cause: fault.cause,
+    })
+  }
+}
+
+/** Whether a newer catalogue could change the judgement: an object may have been made since. */
+function mayBeOutdated(judged: Result<Judged, Refusal>): boolean {
+  if (!judged.ok) return judged.error.code === 'sql_refused'
+  return !judged.value.leavesNothing && judged.value.relations.some((name) => !name.includes('.'))
+}
+
+function affectedRows(command: string): number | undefined {
+  const match = /^(?:INSERT 0|UPDATE|DELETE|MERGE) (\d+)$/.exec(command)
+  return match === null ? undefined : Number(match[1])
+}
