@@ -1,5 +1,11 @@
+import { sha256Hex } from '../../lib/digest.ts'
+import { CATALOGUE_QUERIES, FINGERPRINT_QUERY, SEARCH_PATH_QUERY } from './catalogue-queries.ts'
+
 /** Runs one catalogue query; rows are objects keyed by column name. */
 export type CatalogueQuery = (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>
+
+/** Objects below this number came with the server (`FirstNormalObjectId`); everything else a person made. */
+export const FIRST_USER_OID = 16_384
 
 /** One row of `pg_proc`, as far as the gate needs it. */
 export interface GateFunction {
@@ -12,6 +18,64 @@ export interface GateFunction {
   readonly kind: 'f' | 'a' | 'w' | 'p'
   readonly language: string
   readonly securityDefiner: boolean
+  /** How many arguments a call must give, and how many it can. */
+  readonly leastArguments: number
+  readonly mostArguments: number
+  /** Takes a row as its first argument, so that `t.name` is a call of it. */
+  readonly takesRow: boolean
+  /** Takes `cstring` or `internal`: made for PostgreSQL to call, not for people. */
+  readonly plumbing: boolean
+  readonly extension: string | null
+  /** `CREATE FUNCTION …` of those that a person wrote in SQL or PL/pgSQL and that claim to change nothing. */
+  readonly definition: string | null
+  /** `name=value` settings that hold while it runs. */
+  readonly settings: readonly string[]
+  /** Functions that an aggregate is made of. */
+  readonly parts: readonly number[]
+}
+
+export interface GateOperator {
+  readonly schema: string
+  readonly name: string
+  /** Its own function, and those of its commutator and negator, which the planner may call instead. */
+  readonly functions: readonly number[]
+}
+
+export interface GateType {
+  readonly oid: number
+  readonly schema: string
+  readonly name: string
+  /** `pg_type.typtype`: `b` base, `c` composite, `d` domain, `e` enum, `r` range, `m` multirange, `p` pseudo. */
+  readonly kind: string
+  readonly extension: string | null
+  /** Element, base type, subtype and the types of attributes, where a person made them. */
+  readonly madeOf: readonly number[]
+  /** CHECK expressions of a domain. */
+  readonly checks: readonly string[]
+  /** Canonical and difference functions of a range. */
+  readonly functions: readonly number[]
+}
+
+/** A cast that a person made. */
+export interface GateCast {
+  readonly source: number
+  readonly target: number
+  /** `null` when the cast needs no function. */
+  readonly function: number | null
+}
+
+export interface GateRelation {
+  readonly oid: number
+  readonly schema: string
+  readonly name: string
+  /** `pg_class.relkind`: `r` table, `p` partitioned, `v` view, `m` materialised view, `f` foreign, `S` sequence. */
+  readonly kind: string
+  readonly rowSecurity: boolean
+  /** Stored in PostgreSQL's own heap, and so is everything that inherits from it. */
+  readonly plain: boolean
+  readonly definition: string | null
+  /** Types of its columns that a person made. */
+  readonly columnTypes: readonly number[]
 }
 
 /**
@@ -21,6 +85,72 @@ export interface GateFunction {
 export interface GateCatalogue {
   /** Digest of the content: two catalogues with the same version judge alike. */
   readonly version: string
+  /** Changes whenever an object of the database changes; compared only with the same database's. */
+  readonly fingerprint: string
   /** Schemas searched for unqualified names, in order, `pg_catalog` included. */
   readonly searchPath: readonly string[]
+  readonly functions: ReadonlyMap<string, readonly GateFunction[]>
+  readonly functionsByOid: ReadonlyMap<number, GateFunction>
+  readonly operators: ReadonlyMap<string, readonly GateOperator[]>
+  readonly types: ReadonlyMap<string, readonly GateType[]>
+  readonly typesByOid: ReadonlyMap<number, GateType>
+  readonly casts: readonly GateCast[]
+  readonly relations: ReadonlyMap<string, readonly GateRelation[]>
+}
+
+/**
+ * Reads the catalogue. With the `previous` one of the same database, answers with it again when nothing
+ * changed since: one query instead of seven.
+ */
+export async function loadGateCatalogue(
+  query: CatalogueQuery,
+  previous?: GateCatalogue,
+): Promise<GateCatalogue> {
+  const text = async (sql: string): Promise<string> => String((await query(sql))[0]?.['answer'] ?? '')
+  const fingerprint = await text(FINGERPRINT_QUERY)
+  if (previous && previous.fingerprint === fingerprint) return previous
+
+  const path = await text(SEARCH_PATH_QUERY)
+  const functions = await text(CATALOGUE_QUERIES.functions)
+  const operators = await text(CATALOGUE_QUERIES.operators)
+  const types = await text(CATALOGUE_QUERIES.types)
+  const casts = await text(CATALOGUE_QUERIES.casts)
+  const relations = await text(CATALOGUE_QUERIES.relations)
+  return makeCatalogue({
+    version: sha256Hex([path, functions, operators, types, casts, relations].join('\n')),
+    fingerprint,
+    searchPath: JSON.parse(path) as string[],
+    functions: JSON.parse(functions) as GateFunction[],
+    operators: JSON.parse(operators) as GateOperator[],
+    types: JSON.parse(types) as GateType[],
+    casts: JSON.parse(casts) as GateCast[],
+    relations: JSON.parse(relations) as GateRelation[],
+  })
+}
+
+/** The lists of a catalogue, before they are indexed. */
+export interface CatalogueLists {
+  readonly version: string
+  readonly fingerprint: string
+  readonly searchPath: readonly string[]
+  readonly functions: readonly GateFunction[]
+  readonly operators: readonly GateOperator[]
+  readonly types: readonly GateType[]
+  readonly casts: readonly GateCast[]
+  readonly relations: readonly GateRelation[]
+}
+
+export function makeCatalogue(lists: CatalogueLists): GateCatalogue {
+  return {
+    version: lists.version,
+    fingerprint: lists.fingerprint,
+    searchPath: lists.searchPath,
+    functions: Map.groupBy(lists.functions, ({ name }) => name),
+    functionsByOid: new Map(lists.functions.map((item) => [item.oid, item])),
+    operators: Map.groupBy(lists.operators, ({ name }) => name),
+    types: Map.groupBy(lists.types, ({ name }) => name),
+    typesByOid: new Map(lists.types.map((item) => [item.oid, item])),
+    casts: lists.casts,
+    relations: Map.groupBy(lists.relations, ({ name }) => name),
+  }
 }
