@@ -20,11 +20,15 @@ export interface Settings {
 
 export interface ServerSettings {
   readonly name: string
+  /** Empty for every interface, IPv4 and IPv6, as `server.listen` of Node takes it. */
   readonly host: string
   /** 0 asks the system for a free port. */
   readonly port: number
-  /** Public URL without a trailing slash; what metadata documents and challenges name. */
-  readonly baseUrl: string
+  /**
+   * Public URL without a trailing slash; what metadata documents and challenges name. `null`: the address
+   * that the server listens on, whose port may be known only then.
+   */
+  readonly baseUrl: string | null
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null
   /** `Host` values accepted besides loopback names, the listening address and the base URL's host. */
   readonly allowedHosts: readonly string[]
@@ -58,12 +62,15 @@ export interface StaticTokenSettings {
 
 export interface DatabaseSettings {
   readonly name: string
+  /** Host name, address, or (starting with `/`) the directory of a Unix socket. */
   readonly host: string
   readonly port: number
   readonly database: string
   readonly user: string
   readonly password: Secret | null
   readonly sslmode: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
+  /** Certificate authorities in PEM, for `verify-ca` and `verify-full`; `null`: those of the system. */
+  readonly sslRootCert: string | null
   /** The role that writes run as; `null` when writes use the same role as reads. */
   readonly writer: { readonly user: string; readonly password: Secret | null } | null
   /** Start although the role is a superuser. */

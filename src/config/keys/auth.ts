@@ -1,0 +1,102 @@
+import { memberPath } from '../node.ts'
+import { choice, flag, moment, names, path, secret, text } from '../leaves.ts'
+import type { AuthSettings, StaticTokenSettings } from '../settings.ts'
+import { mapped, named, optional, section } from '../spec.ts'
+
+/** Shorter ones can be found by trying. */
+const SHORTEST_TOKEN = 16
+
+/** What may follow `Bearer ` (RFC 6750 §2.1, `b64token`). */
+const BEARER = /^[A-Za-z0-9._~+/-]+=*$/
+
+const token = section(
+  'One token: its value, or the keys below.',
+  {
+    value: optional(
+      secret('The token itself; `$env:NAME` keeps it out of the file.', { example: '$env:CI_TOKEN' }),
+    ),
+    hash: optional(
+      secret('SHA-256 of the token as 64 hex digits, in place of `value`.', {
+        example: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+      }),
+    ),
+    level: choice(
+      'What the token may do; each level includes the ones before it.',
+      ['read-only', 'read-write', 'admin'],
+      {
+        standard: 'read-only',
+      },
+    ),
+    owner: optional(
+      text('The person or service it belongs to.', { example: 'ci@example.com' }),
+      'the name of the token',
+    ),
+    tenant: text('The tenant it belongs to.', { standard: 'default' }),
+    scopes: names('Scopes it is limited to.', { standard: 'all' }),
+    servers: names('Upstream servers it is limited to.', { standard: 'all' }),
+    databases: names('Databases it is limited to; the first one is its default.', { standard: 'all' }),
+    expiresAt: optional(moment('When it stops being valid.', { example: '2030-01-31' }), 'never'),
+  },
+  { shorthand: 'value' },
+)
+
+const fields = section(
+  'Who may call.',
+  {
+    enabled: flag('Whether a credential is needed. `false` works on loopback addresses only.', {
+      standard: true,
+    }),
+    tokens: named('Tokens by name. Logs, the audit and metrics show the name only.', token),
+    tokenFile: optional(
+      path('A token file that is watched and written: `postern token add` keeps its tokens there.', {
+        example: './tokens.yaml',
+      }),
+    ),
+  },
+  { later: ['jwt', 'argon2', 'oauth'] },
+)
+
+export const auth = mapped(fields, (value, place, context): AuthSettings | undefined => {
+  const tokens: StaticTokenSettings[] = []
+  const owners = new Map<string, string>()
+  let complete = true
+  for (const { name, value: given } of value.tokens) {
+    const key = memberPath('auth.tokens', name)
+    const at = context.places.get(key) ?? place
+    const { value: plain, hash: hashSecret, ...rest } = given
+    const hash = hashSecret?.reveal().toLowerCase() ?? null
+    if ((plain === null) === (hash === null)) {
+      const which = plain === null ? 'needs a value or a hash' : 'has a value and a hash: keep one'
+      context.report.problem(plain === null ? 'config_missing' : 'config_conflict', at, which)
+      complete = false
+      continue
+    }
+    if (hash !== null && !/^[0-9a-f]{64}$/.test(hash)) {
+      context.report.problem('config_bad_value', at, 'has a hash that is not 64 hex digits (SHA-256)')
+      complete = false
+    }
+    if (plain && !BEARER.test(plain.reveal())) {
+      const rule = 'has a value that no client can send: use letters, digits and . _ ~ + / -'
+      context.report.problem('config_bad_value', at, rule)
+      complete = false
+    } else if (plain && plain.reveal().length < SHORTEST_TOKEN) {
+      const rule = `has a value of fewer than ${SHORTEST_TOKEN} characters, which can be guessed: "postern token add" makes a good one`
+      context.report.warning('config_insecure', at, rule)
+    }
+    const identity = plain ? `value ${plain.reveal()}` : `hash ${hash}`
+    const other = owners.get(identity)
+    if (other !== undefined) {
+      context.report.problem(
+        'config_conflict',
+        at,
+        `is the same token as auth.tokens.${other}: each needs its own`,
+      )
+      complete = false
+    }
+    owners.set(identity, name)
+    if (rest.expiresAt !== null && rest.expiresAt <= context.now)
+      context.report.warning('config_ignored', at, 'has expired: it lets nobody in')
+    tokens.push({ ...rest, name, value: plain, hash, owner: rest.owner ?? name })
+  }
+  return complete ? { enabled: value.enabled, tokens, tokenFile: value.tokenFile } : undefined
+})

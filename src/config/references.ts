@@ -1,0 +1,87 @@
+import { scalar, type MapNode, type Node, type ScalarNode } from './node.ts'
+import type { Report } from './problem.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Defaults may hold references again; a chain of them is short. */
+const LONGEST_CHAIN = 8
+
+const REFERENCE = /(\$?)\$env:([A-Za-z_][A-Za-z0-9_]*)(\|[\s\S]*)?/
+
+/**
+ * Replaces every `$env:NAME`, `$env:NAME|default` and `{"$env": "NAME"}` by what the environment says.
+ * The default runs to the end of the value and may hold a reference itself; `$$env:` is the text `$env:`.
+ * An empty variable counts as missing: an empty credential is never what somebody meant.
+ * All missing names are reported, each where it stands.
+ */
+export function resolveReferences(root: MapNode, env: Environment, report: Report): MapNode {
+  const resolve = (node: Node): Node => {
+    switch (node.kind) {
+      case 'list':
+        return { ...node, items: node.items.map(resolve) }
+      case 'map': {
+        const named = namedReference(node)
+        if (named) return substitute(named, env, report)
+        return {
+          ...node,
+          entries: node.entries.map((entry) => ({ ...entry, value: resolve(entry.value) })),
+        }
+      }
+      case 'scalar':
+        return typeof node.value === 'string' && node.value.includes('$env:')
+          ? substitute(node, env, report)
+          : node
+    }
+  }
+  return { ...root, entries: root.entries.map((entry) => ({ ...entry, value: resolve(entry.value) })) }
+}
+
+/** The object form, as the text form that means the same. */
+function namedReference(node: MapNode): ScalarNode | undefined {
+  const [only, ...others] = node.entries
+  if (only?.key !== '$env' || others.length > 0) return undefined
+  if (only.value.kind !== 'scalar' || typeof only.value.value !== 'string') return undefined
+  return scalar(`$env:${only.value.value}`, node)
+}
+
+function substitute(node: ScalarNode, env: Environment, report: Report): ScalarNode {
+  let hidden = false
+  let malformed = false
+  const missing = new Set<string>()
+
+  const expand = (text: string, chain: number): string => {
+    const match = REFERENCE.exec(text)
+    if (!match) {
+      malformed ||= text.includes('$env:')
+      return text
+    }
+    const [whole, escape = '', name = '', fallback] = match
+    const before = text.slice(0, match.index)
+    if (escape !== '') return `${before}$env:${expand(text.slice(match.index + '$$env:'.length), chain)}`
+    const value = Object.hasOwn(env, name) ? env[name] : undefined
+    const rest = text.slice(match.index + whole.length)
+    if (value !== undefined && value !== '') {
+      hidden = true
+      // What a variable holds is taken as it is: references in it are text.
+      return before + value + expand(rest, chain)
+    }
+    if (fallback !== undefined && chain < LONGEST_CHAIN) return before + expand(fallback.slice(1), chain + 1)
+    missing.add(name)
+    return before + expand(rest, chain)
+  }
+
+  const value = expand(String(node.value), 0)
+  for (const name of missing)
+    report.problem(
+      'config_missing_variable',
+      node,
+      `needs the environment variable ${name}: set it, or write $env:${name}|default`,
+    )
+  if (malformed)
+    report.problem(
+      'config_bad_value',
+      node,
+      'has $env: without a name: write $env:NAME, or $$env: for the text itself',
+    )
+  return scalar(value, node, { hidden, broken: malformed || missing.size > 0 })
+}
