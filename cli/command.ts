@@ -52,6 +52,8 @@ export interface Command {
 
 /** What was given on the command line, checked against the command's specification. */
 export interface Given {
+  /** Whether the command has such an option at all; asking for the value of another one is a mistake. */
+  knows(option: string): boolean
   /** A positional argument by the name in its specification. */
   argument(name: string): string | undefined
   /** The value of an option, `undefined` when it was not given. */

@@ -106,12 +106,13 @@ function given(
   values: ReadonlyMap<string, readonly string[]>,
   positionals: readonly string[],
 ): Given {
+  const knows = (option: string): boolean => spec.options.some((known) => known.name === option)
   const of = (option: string): readonly string[] | undefined => {
-    if (!spec.options.some((known) => known.name === option))
-      throw new TypeError(`no option --${option} here`)
+    if (!knows(option)) throw new TypeError(`no option --${option} here`)
     return values.get(option)
   }
   return {
+    knows,
     argument(name) {
       const index = spec.arguments.findIndex((argument) => argument.name === name)
       if (index < 0) throw new TypeError(`no argument ${name} here`)

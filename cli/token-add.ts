@@ -1,13 +1,11 @@
 import type { NewToken } from '../src/identity/tokens.ts'
-import { LEVELS, type Level } from '../src/identity/grant.ts'
-import { parseExpiry } from '../src/lib/duration.ts'
+import { LEVELS } from '../src/identity/grant.ts'
+import { RECOMMENDED_AGE_MS } from '../src/identity/lifetimes.ts'
+import { DAY_MS, parseExpiry } from '../src/lib/duration.ts'
 import type { CliCode } from './codes.ts'
 import type { Command, ExitCode, Given, Invocation } from './command.ts'
 import type { TokenDetails } from './token-questions.ts'
 import { TOKEN_FILE_OPTION } from './token-file-option.ts'
-
-/** Recommended ages by level, in days: what a token gets that is given no expiry. */
-const STANDARD_DAYS: Readonly<Record<Level, number>> = { 'read-only': 90, 'read-write': 30, admin: 14 }
 
 export const command: Command = {
   name: 'token add',
@@ -102,7 +100,7 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
       const { askForDetails } = await import('./token-questions.ts')
       const asked = await askForDetails(invocation, details, {
         databases,
-        standardDays: STANDARD_DAYS[level],
+        standardDays: RECOMMENDED_AGE_MS[level] / DAY_MS,
       })
       if (!asked.ok) return invocation.fail(asked.error)
       details = asked.value

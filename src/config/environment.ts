@@ -15,7 +15,7 @@ import type { Environment } from './references.ts'
 import { type Row, variableWord } from './rows.ts'
 
 /** Read by the command line or by clients, not a setting. */
-const OTHERS = new Set(['POSTERN_CONFIG', 'POSTERN_TOKEN', 'POSTERN_URL'])
+const OTHERS = new Set(['POSTERN_CONFIG', 'POSTERN_DEBUG', 'POSTERN_TOKEN', 'POSTERN_URL'])
 
 /** What Kubernetes sets for a service called `postern`, and Docker for a linked container. */
 const ORCHESTRATOR =

@@ -1,0 +1,95 @@
+import type { Overrides } from '../src/config/load.ts'
+import type { ConfigProblems } from '../src/config/problem.ts'
+import type { Settings } from '../src/config/settings.ts'
+import { err, ok, type Result } from '../src/lib/result.ts'
+import type { Given, Invocation } from './command.ts'
+
+export interface ReadSettings {
+  readonly settings: Settings
+  /** Absolute path; `null` without a file. */
+  readonly file: string | null
+  /** `native`, or the name of a foreign shape. */
+  readonly dialect: string
+  /** One line each: what works but should be looked at. */
+  readonly warnings: readonly string[]
+}
+
+/** The configuration file that this command line means, as it was typed. */
+export const configFile = (invocation: Invocation, given: Given): string | undefined =>
+  given.text('config') ?? (invocation.env['POSTERN_CONFIG'] || undefined)
+
+/** The settings that this command line means; every problem is reported at once, and the exit code is 1. */
+export async function readSettings(invocation: Invocation, given: Given): Promise<Result<ReadSettings, 1>> {
+  const read = await load(invocation, given)
+  if (read.ok) return read
+  const { formatProblem, formatWhere } = await import('../src/config/problem.ts')
+  const { problems, file } = read.error
+  const name = file === null ? '' : ` ${file}`
+  return err(
+    invocation.fail({
+      code: 'config_invalid',
+      message:
+        problems.length === 1
+          ? `the configuration${name} has a problem:`
+          : `the configuration${name} has ${problems.length} problems:`,
+      details: {
+        problems: problems.map((problem) => ({
+          code: problem.code,
+          where: formatWhere(problem.where),
+          path: problem.path,
+          message: problem.message,
+          suggestion: problem.suggestion ?? null,
+        })),
+      },
+      more: problems.map(formatProblem),
+    }),
+  )
+}
+
+/** The same for a process that runs: nothing is printed, the error is one line for each problem. */
+export async function loadForReload(
+  invocation: Invocation,
+  given: Given,
+): Promise<Result<ReadSettings, readonly string[]>> {
+  const read = await load(invocation, given)
+  if (read.ok) return read
+  const { formatProblem } = await import('../src/config/problem.ts')
+  return err(read.error.problems.map(formatProblem))
+}
+
+async function load(invocation: Invocation, given: Given): Promise<Result<ReadSettings, ConfigProblems>> {
+  const [{ loadSettings }, { formatProblem }] = await Promise.all([
+    import('../src/config/load.ts'),
+    import('../src/config/problem.ts'),
+  ])
+  const file = configFile(invocation, given)
+  const loaded = await loadSettings({
+    ...(file === undefined ? {} : { file }),
+    cwd: invocation.cwd,
+    env: invocation.env,
+    overrides: overridesOf(given),
+    now: invocation.clock.now(),
+  })
+  if (!loaded.ok) return loaded
+  const { settings, dialect, warnings } = loaded.value
+  return ok({ settings, file: loaded.value.file, dialect, warnings: warnings.map(formatProblem) })
+}
+
+/** The options of this command that stand for settings; a command that lacks one of them overrides nothing. */
+function overridesOf(given: Given): Overrides {
+  const text = <K extends string>(option: string, key: K): Partial<Record<K, string>> => {
+    const value = given.knows(option) ? given.text(option) : undefined
+    return value === undefined ? {} : ({ [key]: value } as Record<K, string>)
+  }
+  const flag = <K extends string>(option: string, key: K): Partial<Record<K, true>> =>
+    given.knows(option) && given.flag(option) ? ({ [key]: true } as Record<K, true>) : {}
+  return {
+    ...text('addr', 'addr'),
+    ...text('data-dir', 'dataDir'),
+    ...text('token-file', 'tokenFile'),
+    ...text('cert', 'tlsCert'),
+    ...text('key', 'tlsKey'),
+    ...flag('tls', 'tls'),
+    ...flag('no-auth', 'noAuth'),
+  }
+}
