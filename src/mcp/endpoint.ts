@@ -68,7 +68,7 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
   const methods = new SessionMethods(tools, serverInfo)
   const visible = new VisibleTools(pipeline)
   const maxStreams = limits.sessions
-  const streamable = new Streamable({ sessions, streams, methods, maxStreams })
+  const streamable = new Streamable({ sessions, streams, methods, lifelines, maxStreams })
   const eventTransport = new EventTransport({ sessions, streams, methods, maxStreams })
   const maxStreamsPerCredential = limits.sessionsPerCredential
   const stateless = new Stateless({

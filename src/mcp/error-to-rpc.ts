@@ -1,6 +1,7 @@
 import { type Refusal, refusal } from '../access/refusal.ts'
 import { Fault } from '../lib/fault.ts'
 import { unreachable } from '../lib/unreachable.ts'
+import { credentialEnded, shuttingDown } from './session-errors.ts'
 import { RPC_CODE, type RpcError, rpcError } from './rpc-error.ts'
 
 /** Why a running call was stopped before its tool answered. */
@@ -106,15 +107,9 @@ export function stopToRpc(reason: StopReason, timeoutMs: number): RpcError | Ref
       )
     case 'revoked':
     case 'expired':
-      return rpcError(401, RPC_CODE.unauthorized, 'this credential is no longer valid', {
-        data: { code: 'unauthorized', rule: `credential.${reason}` },
-        challenge: { error: 'invalid_token' },
-      })
+      return credentialEnded(reason)
     case 'shutdown':
-      return rpcError(503, RPC_CODE.unavailable, 'the gateway is shutting down', {
-        data: { code: 'shutting_down', retryAfterS: 1 },
-        retryAfterS: 1,
-      })
+      return shuttingDown()
     default:
       return unreachable(reason)
   }

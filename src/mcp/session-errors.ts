@@ -30,3 +30,9 @@ export const shuttingDown = (): RpcError =>
     data: { code: 'shutting_down' },
     retryAfterS: 1,
   })
+
+export const credentialEnded = (reason: 'revoked' | 'expired' = 'revoked'): RpcError =>
+  rpcError(401, RPC_CODE.unauthorized, 'this credential is no longer valid', {
+    data: { code: 'unauthorized', rule: `credential.${reason}` },
+    challenge: { error: 'invalid_token' },
+  })

@@ -1,11 +1,18 @@
 import type { McpExchange } from './exchange.ts'
+import type { Lifelines } from '../identity/lifelines.ts'
 import type { EventStream, EventStreams } from './event-stream.ts'
 import type { Listener } from './holdings.ts'
 import { type Message, readMessage } from './message.ts'
 import { acceptsEventStream, errorReply, type Reply } from './reply.ts'
 import { ASSUMED_REVISION, isSessionRevision, knowsBatches, type SessionRevision } from './revisions.ts'
 import { RPC_CODE, type RpcError, rpcError } from './rpc-error.ts'
-import { methodNotAllowed, tooMany, tooManyStreams, unknownSession } from './session-errors.ts'
+import {
+  credentialEnded,
+  methodNotAllowed,
+  tooMany,
+  tooManyStreams,
+  unknownSession,
+} from './session-errors.ts'
 import type { Session } from './session.ts'
 import { LIST_CHANGED, type SessionContext, type SessionMethods } from './session-methods.ts'
 import type { Sessions } from './sessions.ts'
@@ -21,6 +28,7 @@ export interface StreamableParts {
   readonly sessions: Sessions
   readonly streams: EventStreams
   readonly methods: SessionMethods
+  readonly lifelines: Lifelines
   /** Streams of all sessions together. */
   readonly maxStreams: number
 }
@@ -149,19 +157,32 @@ export class Streamable {
         rpcError(400, RPC_CODE.invalidRequest, `a batch has 1 to ${BATCH_LIMIT} messages`),
       )
     }
+    // Only the first message is covered by the authentication of the request: a credential that ends
+    // while a batch runs must not start the rest of it.
+    let ended = false
+    const release = this.#parts.lifelines.hold(context.caller.credential.id, () => {
+      ended = true
+    })
     const answers: string[] = []
-    for (const entry of messages) {
-      const message = readMessage(entry)
-      const reply =
-        message.kind === 'request' && message.method === 'initialize'
-          ? errorReply(
-              message.id,
-              rpcError(400, RPC_CODE.invalidRequest, 'initialize must not be part of a batch'),
-            )
-          : await this.#parts.methods.answer(message, { ...context, alone: false })
-      if (reply.message !== undefined && reply.silent !== true) answers.push(reply.message)
+    try {
+      for (const entry of messages) {
+        if (ended) return errorReply(undefined, credentialEnded())
+        const reply = await this.#entry(readMessage(entry), context)
+        if (reply.message !== undefined && reply.silent !== true) answers.push(reply.message)
+      }
+    } finally {
+      release()
     }
     return answers.length === 0 ? {} : { message: `[${answers.join(',')}]` }
+  }
+
+  #entry(message: Message, context: SessionContext): Reply | Promise<Reply> {
+    return message.kind === 'request' && message.method === 'initialize'
+      ? errorReply(
+          message.id,
+          rpcError(400, RPC_CODE.invalidRequest, 'initialize must not be part of a batch'),
+        )
+      : this.#parts.methods.answer(message, { ...context, alone: false })
   }
 }
 
