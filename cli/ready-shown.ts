@@ -2,7 +2,7 @@ import type { Gateway } from '../src/gateway.ts'
 import type { Settings } from '../src/config/settings.ts'
 import type { Style } from './command.ts'
 import { labelled } from './token-shown.ts'
-import { version } from './version.ts'
+import { version } from '../src/version.ts'
 
 /** What `serve --json` answers when it is ready. `token` is there on the first start only. */
 export const readyDocument = (gateway: Gateway, settings: Settings): Readonly<Record<string, unknown>> => ({

@@ -6,7 +6,7 @@ import { createInvocation, type Surroundings } from './invocation.ts'
 import { nearestWord } from '../src/lib/spelling.ts'
 import { parse } from './parse.ts'
 import { translateSingleDash } from './single-dash.ts'
-import { version } from './version.ts'
+import { version } from '../src/version.ts'
 
 /** Runs one command line. Never throws and never ends the process: the exit code is the answer. */
 export async function run(around: Surroundings): Promise<ExitCode> {

@@ -1,0 +1,181 @@
+import { openAudit } from './audit/open.ts'
+import type { DatabaseSettings, Settings } from './config/settings.ts'
+import { type DemoDatabase, startDemoDatabase } from './databases/embedded/demo.ts'
+import { loadGate } from './databases/gate/judge.ts'
+import { openDatabases } from './databases/open.ts'
+import { openSchemaCatalogues } from './databases/schema/catalogue.ts'
+import { createControlPlane } from './http/control-plane.ts'
+import { resourceMetadataUrl } from './http/resource-metadata.ts'
+import { createHttpServer } from './http/server.ts'
+import { openIdentity } from './identity/open.ts'
+import type { Clock } from './lib/clock.ts'
+import type { Secret } from './lib/secret.ts'
+import { createMcpEndpoint } from './mcp/endpoint.ts'
+import type { Observe } from './observe/observation.ts'
+import { openStore } from './store/open.ts'
+import { builtinTools } from './tools/builtin.ts'
+import { openModel } from './tools/model/open.ts'
+import { createPipeline } from './tools/pipeline.ts'
+import { version } from './version.ts'
+
+export interface GatewayOptions {
+  readonly settings: Settings
+  /** Adds the embedded database with sample data, after the configured ones. */
+  readonly demo: boolean
+  readonly clock: Clock
+  readonly observe: Observe
+}
+
+/** A running gateway. */
+export interface Gateway {
+  /** Where it answers, without a trailing slash. */
+  readonly url: string
+  /** The one admin token of a first start; `null` on every other. */
+  readonly bootstrapToken: Secret | null
+  /** Takes over what can change while running (tokens of the configuration); the rest needs a restart. */
+  reload(settings: Settings): void
+  /** Finishes open requests, writes the record, closes everything. */
+  close(): Promise<void>
+}
+
+/** What the demo database needs beside its address: the same values as the defaults of `databases[]`. */
+const DEMO_LIMITS = {
+  maxConnectionsPerCredential: 4,
+  maxConnections: 32,
+  idleTimeoutMs: 300_000,
+  acquireTimeoutMs: 5_000,
+  connectTimeoutMs: 10_000,
+  statementTimeoutMs: 30_000,
+} as const satisfies Partial<DatabaseSettings>
+
+/** The tenant of everything that names none. */
+const FIRST_TENANT = 'default'
+
+/**
+ * Opens the rooms in the order of the arrows, each with plain values and the rooms below it, and closes
+ * them in the opposite order; also when one of them cannot be opened.
+ *
+ * @throws Fault with a code and a message for the operator
+ */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { settings, clock, observe } = options
+  const startedAt = performance.now()
+  const closers: (() => Promise<void> | void)[] = []
+  const close = async (): Promise<void> => {
+    const faults: unknown[] = []
+    for (let closer = closers.pop(); closer; closer = closers.pop()) {
+      try {
+        await closer()
+      } catch (fault) {
+        faults.push(fault)
+      }
+    }
+    if (faults.length > 0) throw faults[0]
+  }
+
+  try {
+    const store = await openStore(settings.store, { clock, observe })
+    closers.push(() => store.close())
+
+    const audit = openAudit(store.db, clock, observe, settings.audit)
+    closers.push(() => audit.close())
+
+    const identity = await openIdentity({
+      store,
+      staticTokens: settings.auth.tokens,
+      tokenFile: settings.auth.tokenFile,
+      enabled: settings.auth.enabled,
+      clock,
+      observe,
+      tenantDefault: FIRST_TENANT,
+    })
+    closers.push(() => identity.close())
+
+    const demo: DemoDatabase | null = options.demo
+      ? await startDemoDatabase({ dataDir: settings.dataDir, observe })
+      : null
+    if (demo) closers.push(() => demo.close())
+
+    const { limits } = settings
+    const demoDatabases = demo ? demo.databases.map((address) => ({ ...address, ...DEMO_LIMITS })) : []
+    const databases = await openDatabases([...settings.databases, ...demoDatabases], {
+      gate: await loadGate(),
+      lifelines: identity.lifelines,
+      clock,
+      observe,
+      limits,
+    })
+    closers.push(() => databases.close())
+
+    const tools = builtinTools({
+      databases,
+      schema: openSchemaCatalogues({ databases, clock }),
+      model: settings.model ? openModel(settings.model) : null,
+      limits,
+      clock,
+    })
+    const pipeline = createPipeline({ tools, audit, clock, observe })
+    const serverInfo = { name: settings.server.name, version: version() }
+
+    let url = settings.server.baseUrl ?? ''
+    const mcp = createMcpEndpoint({
+      pipeline,
+      lifelines: identity.lifelines,
+      clock,
+      observe,
+      limits,
+      serverInfo,
+      resourceMetadata: (path) => resourceMetadataUrl(url, path),
+    })
+    const control = createControlPlane({
+      pipeline,
+      tokens: identity.tokens,
+      databases,
+      identityReady: () => identity.ready(),
+      audit,
+      observe,
+      clock,
+      limits,
+      serverInfo,
+    })
+    const server = createHttpServer({
+      ...settings.server,
+      limits,
+      authenticator: identity.authenticator,
+      audit,
+      observe,
+      clock,
+      mcp,
+      control,
+    })
+
+    closers.push(() => server.close(limits.drainMs))
+    const listening = await server.listen()
+    // Last, because it is made once ever: a start that fails must not use it up unseen.
+    const bootstrap = settings.auth.enabled ? await identity.bootstrapAdmin() : null
+    if (url === '') ({ url } = listening)
+    audit.record({
+      kind: 'system',
+      outcome: 'done',
+      at: clock.now(),
+      action: 'server.start',
+      target: listening.url,
+    })
+    observe({ kind: 'server.listening', url: listening.url, startupMs: performance.now() - startedAt })
+
+    return {
+      url: listening.url,
+      bootstrapToken: bootstrap?.token ?? null,
+      reload: (changed) => {
+        identity.reload(changed.auth.tokens)
+      },
+      async close() {
+        audit.record({ kind: 'system', outcome: 'done', at: clock.now(), action: 'server.stop' })
+        await close()
+      },
+    }
+  } catch (fault) {
+    await close().catch(() => undefined)
+    throw fault
+  }
+}
