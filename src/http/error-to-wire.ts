@@ -26,6 +26,9 @@ export interface ErrorBody {
   readonly allowed?: string
   readonly scopes?: readonly string[]
   readonly node?: string
+  readonly sqlstate?: string
+  readonly position?: number
+  readonly hint?: string
   readonly candidates?: readonly string[]
   readonly request_id: string
 }
@@ -147,6 +150,9 @@ export function refusalToWire(refused: Refusal, context: WireContext): WireError
     ...(refused.allowed === undefined ? {} : { allowed: refused.allowed }),
     ...(refused.scopes === undefined ? {} : { scopes: refused.scopes }),
     ...(refused.node === undefined ? {} : { node: refused.node }),
+    ...(refused.sqlstate === undefined ? {} : { sqlstate: refused.sqlstate }),
+    ...(refused.position === undefined ? {} : { position: refused.position }),
+    ...(refused.hint === undefined ? {} : { hint: refused.hint }),
     ...(refused.candidates === undefined ? {} : { candidates: refused.candidates }),
     request_id: context.requestId,
   }

@@ -14,6 +14,9 @@ const ERROR = z.object({
   allowed: z.string().optional().describe('What would be allowed instead'),
   scopes: z.array(z.string()).optional().describe('All scopes that are needed'),
   node: z.string().optional().describe('The kind of SQL statement that was refused'),
+  sqlstate: z.string().optional().describe("PostgreSQL's error code"),
+  position: z.int().optional().describe('The character of the statement, counted from 1'),
+  hint: z.string().optional().describe("PostgreSQL's advice"),
   candidates: z.array(z.string()).optional().describe('Names that could have been meant'),
   request_id: z.string().describe('Finds this request in the log'),
 })

@@ -1,0 +1,204 @@
+import { refusal } from '../../src/access/refusal.ts'
+import type { AuditEvent } from '../../src/audit/entry.ts'
+import type { Databases, Statement } from '../../src/databases/database.ts'
+import type { Authenticator } from '../../src/identity/authenticate.ts'
+import type { Caller } from '../../src/identity/caller.ts'
+import type { Grant, Level } from '../../src/identity/grant.ts'
+import type { TokenRecord, Tokens } from '../../src/identity/tokens.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import { sha256Hex } from '../../src/lib/digest.ts'
+import { err, ok } from '../../src/lib/result.ts'
+import { Secret } from '../../src/lib/secret.ts'
+import { type ControlPlaneParts, createControlPlane } from '../../src/http/control-plane.ts'
+import type { Observation } from '../../src/observe/observation.ts'
+import { createPipeline } from '../../src/tools/pipeline.ts'
+import type { Tool } from '../../src/tools/tool.ts'
+
+/** Values that are searched for afterwards in everything that must not hold them. */
+export const TOKENS: Readonly<Record<Level, string>> = {
+  'read-only': 'pst_reader-0123456789abcdef0123456789abcdef0',
+  'read-write': 'pst_writer-0123456789abcdef0123456789abcdef0',
+  admin: 'pst_admin-0123456789abcdef0123456789abcdef01',
+}
+
+export function callerOf(level: Level, more: Partial<Grant> & { createdAt?: number } = {}): Caller {
+  const { createdAt = null, ...grant } = more
+  return {
+    principal: { kind: 'service', id: `${level}-owner`, name: `${level}-owner` },
+    credential: { id: `tok_${level}`, kind: 'issued', name: `${level} note`, createdAt, expiresAt: null },
+    grant: { tenant: 'default', level, scopes: 'all', servers: 'all', databases: 'all', ...grant },
+  }
+}
+
+/** Credentials from a map: `Bearer <token>` in exactly that spelling, answered at once. */
+export function mapAuthenticator(callers: ReadonlyMap<string, Caller>): Authenticator {
+  return {
+    authenticate(authorization) {
+      if (authorization === undefined) return err({ reason: 'missing' })
+      const token = /^Bearer ([A-Za-z0-9._~+/=-]+)$/.exec(authorization)?.[1]
+      if (token === undefined) return err({ reason: 'malformed' })
+      const caller = callers.get(token)
+      return caller ? ok(caller) : err({ reason: 'unknown' })
+    },
+  }
+}
+
+export const levelCallers = (): Map<string, Caller> =>
+  new Map((Object.keys(TOKENS) as Level[]).map((level) => [TOKENS[level], callerOf(level)]))
+
+/** Tokens kept in memory, with the answers that the store gives. */
+export function memoryTokens(clock: Clock): Tokens {
+  const records: TokenRecord[] = []
+  let count = 0
+  const tokens: Tokens = {
+    async add(input) {
+      count += 1
+      const value = `pst_issued-${count}`
+      const record: TokenRecord = {
+        id: `tok_${count}`,
+        note: input.note,
+        owner: input.owner ?? input.note,
+        level: input.level ?? 'read-only',
+        tenant: input.tenant ?? 'default',
+        databases: input.databases ?? 'all',
+        servers: input.servers ?? 'all',
+        scopes: input.scopes ?? 'all',
+        createdAt: clock.now(),
+        expiresAt: input.expiresInMs === null ? null : clock.now() + (input.expiresInMs ?? 90 * 86_400_000),
+        hashPrefix: sha256Hex(value).slice(0, 12),
+        source: 'store',
+        status: 'valid',
+        lastUsedAt: null,
+        rotationDue: false,
+      }
+      records.unshift(record)
+      return await Promise.resolve(ok({ token: new Secret(value), record }))
+    },
+    list: async () => await Promise.resolve([...records]),
+    async rotate(id) {
+      const index = records.findIndex((record) => record.id === id)
+      const old = records[index]
+      if (!old) return err({ code: 'not_found', rule: 'token.id', message: 'there is no token with this id' })
+      const predecessor: TokenRecord = { ...old, status: 'revoked' }
+      records[index] = predecessor
+      const issued = await tokens.add(old)
+      return issued.ok ? ok({ ...issued.value, predecessor }) : issued
+    },
+    async remove(idOrHashPrefix) {
+      const index = records.findIndex(
+        (record) => record.id === idOrHashPrefix || record.hashPrefix.startsWith(idOrHashPrefix),
+      )
+      const old = records[index]
+      if (!old) return err({ code: 'not_found', rule: 'token.id', message: 'there is no such token' })
+      records[index] = { ...old, status: 'revoked' }
+      return await Promise.resolve(ok({ ...old, status: 'revoked' as const }))
+    },
+  }
+  return tokens
+}
+
+/** A database of one number: `SELECT <n>` gives it, anything that writes is refused as the gate would. */
+export const numberDatabases: Databases = {
+  names: ['main', 'other'],
+  resolve: (_caller, name) => ok(name ?? 'main'),
+  async run({ caller, sql, database = 'main' }: Statement) {
+    await Promise.resolve()
+    const number = /^SELECT (\d+)$/i.exec(sql)?.[1]
+    if (number === undefined && caller.grant.level !== 'admin') {
+      return err(
+        refusal('sql_refused', 'sql.node', 'DeleteStmt is not a read', {
+          node: 'DeleteStmt',
+          allowed: 'SELECT, VALUES, TABLE',
+        }),
+      )
+    }
+    return ok({
+      columns: [{ name: 'n', type: 'int4' }],
+      rows: number === undefined ? [] : [[Number(number)]],
+      truncated: false,
+      command: number === undefined ? 'DELETE 1' : 'SELECT 1',
+      ...(number === undefined ? { affected: 1 } : {}),
+      durationMs: 0.5,
+      database,
+    })
+  },
+}
+
+const tool = (name: string, level: Level, scopes: readonly string[], run: Tool['parse']): Tool => ({
+  rule: { name, server: 'postern', level, scopes },
+  title: name,
+  description: `The tool ${name}.`,
+  inputSchema: { type: 'object' },
+  annotations: {},
+  parse: run,
+})
+
+/** Tools that show one thing each: structured and plain results, a level, a scope, a defect. */
+export const plainTools: readonly Tool[] = [
+  tool('echo', 'read-only', [], (args) =>
+    ok({ run: async () => await Promise.resolve({ outcome: 'done', content: [], structured: { args } }) }),
+  ),
+  tool('greet', 'read-only', [], () =>
+    ok({
+      run: async () => await Promise.resolve({ outcome: 'done', content: [{ type: 'text', text: 'hello' }] }),
+    }),
+  ),
+  tool('post', 'read-write', [], () =>
+    ok({ run: async () => await Promise.resolve({ outcome: 'done', content: [] }) }),
+  ),
+  tool('scoped', 'read-only', ['stats:read', 'stats:write'], () =>
+    ok({ run: async () => await Promise.resolve({ outcome: 'done', content: [] }) }),
+  ),
+  tool('broken', 'read-only', [], () =>
+    ok({ run: () => Promise.reject(new TypeError('secret detail of /srv/postern')) }),
+  ),
+]
+
+/** The control plane over these small parts, and what it recorded and observed. */
+export function controlParts(clock: Clock) {
+  const events: AuditEvent[] = []
+  const observations: Observation[] = []
+  const observe = (observation: Observation): void => void observations.push(observation)
+  const audit = {
+    record: (event: AuditEvent): void => void events.push(event),
+    room: () => undefined,
+    async search(filter: { action?: string; beforeSeq?: number }, limit: number) {
+      const found = events
+        .map((event, index) => ({ ...event, seq: index + 1, hash: sha256Hex(String(index)) }))
+        .filter(({ action }) => filter.action === undefined || action === filter.action)
+        .filter(({ seq }) => filter.beforeSeq === undefined || seq < filter.beforeSeq)
+        .toReversed()
+      const entries = found.slice(0, limit)
+      const last = entries.at(-1)
+      return await Promise.resolve(found.length > limit && last ? { entries, next: last.seq } : { entries })
+    },
+    verify: async () =>
+      await Promise.resolve({ intact: true, checked: events.length, floorSeq: 0, headSeq: events.length }),
+  }
+  const tokens = memoryTokens(clock)
+  const parts: ControlPlaneParts = {
+    pipeline: createPipeline({ tools: plainTools, audit, clock, observe }),
+    tokens,
+    databases: {
+      ...numberDatabases,
+      status: () => [
+        {
+          name: 'main',
+          state: 'up',
+          version: '18.1',
+          role: 'reader',
+          message: null,
+          connections: 1,
+          waiting: 0,
+        },
+      ],
+    },
+    identityReady: () => true,
+    audit,
+    observe,
+    clock,
+    limits: { jsonDepth: 64, rows: 100, resultBytes: 1_000_000 },
+    serverInfo: { name: 'Postern', version: '0.0.1' },
+  }
+  return { app: createControlPlane(parts), parts, audit, events, observations, observe, tokens }
+}
