@@ -5,7 +5,7 @@ import { databases } from './keys/databases.ts'
 import { limits } from './keys/limits.ts'
 import { audit, log, model } from './keys/rest.ts'
 import { server } from './keys/server.ts'
-import { absolutePath, path, secret } from './leaves.ts'
+import { absolutePath, path, secret, withoutPassword } from './leaves.ts'
 import { looksLikePostgresUrl, parsePostgresUrl } from './postgres-url.ts'
 import type { Settings } from './settings.ts'
 import { mapped, optional, section } from './spec.ts'
@@ -18,6 +18,7 @@ const store = mapped(
       'Where Postern keeps its own data: a file for SQLite, or a PostgreSQL URL to share it between replicas.',
       {
         example: './.postern/postern.db',
+        harmless: withoutPassword,
       },
     ),
     '`postern.db` in `dataDir`',

@@ -41,12 +41,21 @@ export const text = (about: string, options: LeafOptions = {}): Spec<string> =>
     return value === '' ? bad(node, context, 'is empty') : value
   })
 
-/** Text that is never shown. */
-export const secret = (about: string, options: LeafOptions = {}): Spec<Secret> =>
+/** Whether a URL holds no password. */
+export const withoutPassword = (value: string): boolean => !/:\/\/[^/?#]*:[^/?#]*@|[?&]password=/.test(value)
+
+/** Text that is never shown. `harmless` says which values are no secret although the key could hold one. */
+export const secret = (
+  about: string,
+  options: LeafOptions & { readonly harmless?: (value: string) => boolean } = {},
+): Spec<Secret> =>
   leaf(about, { name: 'secret text', schema: { type: 'string' }, secret: true }, options, (node, context) => {
     const value = words(node, context)
-    if (value === undefined) return undefined
-    return value === '' ? bad(node, context, 'is empty: remove it or give it a value') : new Secret(value)
+    if (value === undefined || node.kind === 'list') return undefined
+    if (value === '') return bad(node, context, 'is empty: remove it or give it a value')
+    if (node.where.kind === 'file' && !node.hidden && options.harmless?.(value) !== true)
+      context.plainSecrets.push({ where: node.where, path: node.path, key: '' })
+    return new Secret(value)
   })
 
 /** A path of the file system, made absolute. */

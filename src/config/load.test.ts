@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Secret } from '../lib/secret.ts'
 import { type Loaded, type LoadOptions, loadSettings } from './load.ts'
@@ -39,7 +39,13 @@ async function attempt(
   await mkdir(dir)
   if (text !== null) await writeFile(join(dir, name), text, { mode: 0o600 })
   for (const [other, content] of Object.entries(files)) await writeFile(join(dir, other), content)
-  const result = await loadSettings({ cwd: dir, env: {}, now: NOW, ...(text === null ? {} : { file: name }), ...rest })
+  const result = await loadSettings({
+    cwd: dir,
+    env: {},
+    now: NOW,
+    ...(text === null ? {} : { file: name }),
+    ...rest,
+  })
   const failed = result.ok ? undefined : result.error
   return {
     dir,
@@ -141,7 +147,14 @@ describe('a complete file', () => {
       'postgres://postern:s3@db.example.com/postern',
     )
     const [ci, report] = settings?.auth.tokens ?? []
-    expect(ci).toMatchObject({ name: 'ci', hash: null, level: 'read-only', owner: 'ci', databases: 'all', expiresAt: null })
+    expect(ci).toMatchObject({
+      name: 'ci',
+      hash: null,
+      level: 'read-only',
+      owner: 'ci',
+      databases: 'all',
+      expiresAt: null,
+    })
     expect(ci?.value?.reveal()).toBe('ci-token-0123456789')
     expect(report).toMatchObject({
       name: 'report',
@@ -170,10 +183,26 @@ describe('a complete file', () => {
     expect(shop?.password?.reveal()).toBe('0123')
     expect(shop?.writer?.user).toBe('writer')
     expect(shop?.writer?.password?.reveal()).toBe('w')
-    expect(stock).toMatchObject({ host: '/var/run/postgresql', port: 5432, database: 'reader', sslmode: 'prefer', password: null })
-    expect(settings?.limits).toMatchObject({ bodyBytes: 1_048_576, rows: 50, drainMs: 0, sessionIdleMs: 1_800_000 })
+    expect(stock).toMatchObject({
+      host: '/var/run/postgresql',
+      port: 5432,
+      database: 'reader',
+      sslmode: 'prefer',
+      password: null,
+    })
+    expect(settings?.limits).toMatchObject({
+      bodyBytes: 1_048_576,
+      rows: 50,
+      drainMs: 0,
+      sessionIdleMs: 1_800_000,
+    })
     expect(settings?.audit.retentionMs).toBe(30 * 86_400_000)
-    expect(settings?.model).toEqual({ baseUrl: 'http://127.0.0.1:11434/v1', apiKey: null, model: 'small', timeoutMs: 60_000 })
+    expect(settings?.model).toEqual({
+      baseUrl: 'http://127.0.0.1:11434/v1',
+      apiKey: null,
+      model: 'small',
+      timeoutMs: 60_000,
+    })
     expect(settings?.log).toEqual({ level: 'debug', format: 'text' })
   })
 
@@ -183,7 +212,9 @@ describe('a complete file', () => {
     const printed = JSON.stringify(settings)
     for (const secret of ['s3@', 'ci-token', '0123"']) expect(printed).not.toContain(secret)
     const frozen = (value: unknown): boolean =>
-      typeof value !== 'object' || value === null || (Object.isFrozen(value) && Object.values(value).every(frozen))
+      typeof value !== 'object' ||
+      value === null ||
+      (Object.isFrozen(value) && Object.values(value).every(frozen))
     expect(frozen(settings)).toBe(true)
   })
 
@@ -267,7 +298,9 @@ mcpServers: {}
       const { problems, codes } = await attempt(null, { overrides: { addr, noAuth: true } })
       expect(codes).toEqual(['config_insecure'])
       expect(problems[0]).toMatch(/^--no-auth  auth\.enabled  authentication cannot be off on /)
-      expect((await attempt(`{server: {addr: "${addr}"}, auth: {enabled: false}}`)).codes).toEqual(['config_insecure'])
+      expect((await attempt(`{server: {addr: "${addr}"}, auth: {enabled: false}}`)).codes).toEqual([
+        'config_insecure',
+      ])
     }
     for (const addr of ['127.0.0.1:8080', 'localhost:8080', '[::1]:8080', '127.1.2.3:0']) {
       const { loaded, warnings } = await attempt(null, { overrides: { addr, noAuth: true } })
@@ -278,28 +311,64 @@ mcpServers: {}
 
   it.each<[string, string, string]>([
     ['databases: [{name: a, user: u}, {name: a, user: u}]', 'config_conflict', '"a" names two databases'],
-    ['databases: [{name: a, url: "mysql://u:hunter2@h/d"}]', 'config_bad_value', 'must start with postgres://'],
+    [
+      'databases: [{name: a, url: "mysql://u:hunter2@h/d"}]',
+      'config_bad_value',
+      'must start with postgres://',
+    ],
     ['databases: [{name: a, url: "postgres://u:hunter2@h1,h2:5432/d"}]', 'config_bad_value', 'several hosts'],
     ['databases: [{name: a, url: "postgres://u:hunter2@h1:1,h2:2/d"}]', 'config_bad_value', 'several hosts'],
     ['databases: [{name: a, host: "h1,h2", user: u}]', 'config_bad_value', 'several hosts'],
     ['databases: [{name: a, url: "postgres://u:hunter2@h:x/d"}]', 'config_bad_value', 'port'],
     ['databases: [{name: a, url: "postgres://u:hunt%er2@h/d"}]', 'config_bad_value', '%25'],
-    ['databases: [{name: a, url: "postgres://u:hunter2@h/d?sslmode=requir"}]', 'config_bad_value', 'require is near'],
-    ['databases: [{name: a, url: "postgres://u:hunter2@h/d?options=-csearch_path%3Dx"}]', 'config_bad_value', 'options'],
-    ['databases: [{name: a, url: "postgres://u:hunter2@h/d", password: x}]', 'config_conflict', 'is in the url, too'],
+    [
+      'databases: [{name: a, url: "postgres://u:hunter2@h/d?sslmode=requir"}]',
+      'config_bad_value',
+      'require is near',
+    ],
+    [
+      'databases: [{name: a, url: "postgres://u:hunter2@h/d?options=-csearch_path%3Dx"}]',
+      'config_bad_value',
+      'options',
+    ],
+    [
+      'databases: [{name: a, url: "postgres://u:hunter2@h/d", password: x}]',
+      'config_conflict',
+      'is in the url, too',
+    ],
     ['databases: [{name: a, url: "postgres://h/d"}]', 'config_missing', 'names no user'],
-    ['databases: [{name: a, url: "postgres://u@h/d", writerUrl: "postgres://w:hunter2@g/d"}]', 'config_conflict', 'another host'],
-    ['databases: [{name: a, user: u, writer: {user: w}, writerUrl: "postgres://w@localhost/u"}]', 'config_conflict', 'beside writer'],
+    [
+      'databases: [{name: a, url: "postgres://u@h/d", writerUrl: "postgres://w:hunter2@g/d"}]',
+      'config_conflict',
+      'another host',
+    ],
+    [
+      'databases: [{name: a, user: u, writer: {user: w}, writerUrl: "postgres://w@localhost/u"}]',
+      'config_conflict',
+      'beside writer',
+    ],
     ['databases: [{name: a, user: u, sslRootCert: none.pem}]', 'config_unreadable', 'none.pem'],
     ['databases: [{name: a, user: u, maxConnections: 2}]', 'config_conflict', 'maxConnections (2)'],
     ['databases: {name: a}', 'config_wrong_type', 'put a dash'],
     ['store: mysql://hunter2@h/d', 'config_bad_value', 'postgres://'],
-    ['auth: {tokens: {a: same-token-0123456789, b: same-token-0123456789}}', 'config_conflict', 'same token as auth.tokens.a'],
+    [
+      'auth: {tokens: {a: same-token-0123456789, b: same-token-0123456789}}',
+      'config_conflict',
+      'same token as auth.tokens.a',
+    ],
     ['auth: {tokens: {a: {value: same-token-0123456789, hash: x}}}', 'config_conflict', 'keep one'],
     ['auth: {tokens: {a: {hash: hunter2}}}', 'config_bad_value', '64 hex digits'],
     ['auth: {tokens: {a: "hunter2 with spaces in it"}}', 'config_bad_value', 'no client can send'],
-    ['auth: {tokens: {a: {value: same-token-0123456789, expiresAt: 2030-02-30}}}', 'config_bad_value', 'not a moment'],
-    ['{databases: [{name: shop, user: u}], auth: {tokens: {a: {value: same-token-0123456789, databases: [shp]}}}}', 'config_bad_value', '(did you mean "shop"?)'],
+    [
+      'auth: {tokens: {a: {value: same-token-0123456789, expiresAt: 2030-02-30}}}',
+      'config_bad_value',
+      'not a moment',
+    ],
+    [
+      '{databases: [{name: shop, user: u}], auth: {tokens: {a: {value: same-token-0123456789, databases: [shp]}}}}',
+      'config_bad_value',
+      '(did you mean "shop"?)',
+    ],
     ['auth: {jwt: {}}', 'config_not_available', 'not available in this version'],
     ['auth: {argon2: {}}', 'config_not_available', 'not available in this version'],
     ['tools: {}', 'config_not_available', 'not available in this version'],
@@ -315,7 +384,11 @@ mcpServers: {}
     ['model: {}', 'config_missing', 'is needed'],
     ['__proto__: {server: {}}', 'config_unknown_key', '__proto__'],
     ['constructor: 1', 'config_unknown_key', 'constructor'],
-    ['auth: {tokens: {__proto__: {level: admin, value: same-token-0123456789}}}', 'config_bad_value', 'cannot be a name'],
+    [
+      'auth: {tokens: {__proto__: {level: admin, value: same-token-0123456789}}}',
+      'config_bad_value',
+      'cannot be a name',
+    ],
     ['auth: {tokens: {pst_abcdefghijklmnop!: ci}}', 'config_bad_value', 'pst_…'],
     ['server: $env:NOT_SET', 'config_missing_variable', 'NOT_SET'],
   ])('%s', async (yaml, code, message) => {
@@ -328,7 +401,9 @@ mcpServers: {}
   })
 
   it('name every missing variable, and say nothing else about their values', async () => {
-    const { codes, problems } = await attempt('server: {addr: $env:A}\nauth: {tokens: {t: $env:B}}\ndatabases: [{name: x, url: $env:C}]')
+    const { codes, problems } = await attempt(
+      'server: {addr: $env:A}\nauth: {tokens: {t: $env:B}}\ndatabases: [{name: x, url: $env:C}]',
+    )
     expect(codes).toEqual(['config_missing_variable', 'config_missing_variable', 'config_missing_variable'])
     expect(problems.join()).toMatch(/variable A.*variable B.*variable C/s)
   })
@@ -365,7 +440,10 @@ describe('warnings', () => {
   })
 
   it('a file with a secret that everybody can read', async () => {
-    const files = { 'open.yaml': 'auth: {tokens: {a: same-token-0123456789}}', 'safe.yaml': 'auth: {tokens: {a: $env:T}}' }
+    const files = {
+      'open.yaml': 'auth: {tokens: {a: same-token-0123456789}}',
+      'safe.yaml': 'auth: {tokens: {a: $env:T}}',
+    }
     const env = { T: 'same-token-0123456789' }
     const { dir } = await attempt(null, { files })
     for (const name of Object.keys(files)) await chmod(join(dir, name), 0o644)
@@ -423,7 +501,9 @@ describe('environment variables', () => {
   })
 
   it('are named when wrong, without their value', async () => {
-    const { problems } = await attempt(null, { env: { POSTERN_LOG_LEVEL: 'hunter2', POSTERN_LIMITS_ROWS: '1.5' } })
+    const { problems } = await attempt(null, {
+      env: { POSTERN_LOG_LEVEL: 'hunter2', POSTERN_LIMITS_ROWS: '1.5' },
+    })
     expect(problems.toSorted()).toEqual([
       'POSTERN_LIMITS_ROWS  limits.rows  the value of the environment variable is not a whole number',
       'POSTERN_LOG_LEVEL  log.level  the value of the environment variable is not possible here: use debug, info, warn or error',
@@ -501,11 +581,16 @@ describe('broken files', () => {
     ['a list at the top', '- a', 'p.yaml', 'config_wrong_type'],
     ['a word', 'hello', 'p.yaml', 'config_wrong_type'],
     ['an alias to itself', 'log: &a {level: *a}', 'p.yaml', 'config_too_large'],
-    ['deep YAML', `${'['.repeat(5_000)}`, 'p.yaml', 'config_syntax'],
-    ['deep JSON', `${'['.repeat(500_000)}`, 'p.json', 'config_too_large'],
+    ['deep YAML', '['.repeat(5_000), 'p.yaml', 'config_syntax'],
+    ['deep JSON', '['.repeat(500_000), 'p.json', 'config_too_large'],
     ['more than 1 MiB', `# ${'x'.repeat(1_048_577)}`, 'p.yaml', 'config_too_large'],
     ['too many values', `databases: [${'1,'.repeat(30_000)}]`, 'p.yaml', 'config_too_large'],
-    ['binary garbage', Uint8Array.from({ length: 4_096 }, (_, i) => (i * 131) % 256), 'p.yaml', 'config_syntax'],
+    [
+      'binary garbage',
+      Uint8Array.from({ length: 4_096 }, (_, i) => (i * 131) % 256),
+      'p.yaml',
+      'config_syntax',
+    ],
     ['bytes that are not UTF-8', Uint8Array.from([0x61, 0x3a, 0x20, 0xff, 0xfe]), 'p.yaml', 'config_syntax'],
   ])('%s is a clear problem', async (_, text, name, code) => {
     const { codes, problems, loaded } = await attempt(text, { name })
@@ -516,13 +601,25 @@ describe('broken files', () => {
 
   it('multiplying aliases stop at a bound', async () => {
     const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x]']
-    for (let i = 1; i <= 9; i += 1) lines.push(`a${i}: &a${i} [${Array(9).fill(`*a${i - 1}`).join(', ')}]`)
+    for (let i = 1; i <= 9; i += 1)
+      lines.push(
+        `a${i}: &a${i} [${Array(9)
+          .fill(`*a${i - 1}`)
+          .join(', ')}]`,
+      )
     const { codes } = await attempt(lines.join('\n'))
     expect(codes).toContain('config_syntax')
   })
 
   it('a password that YAML misreads is not printed', async () => {
-    for (const yaml of ['password: *hunter2', 'password: &hunter2', 'password: %hunter2', 'password: @hunter2', 'password: [hunter2', "password: 'hunter2"]) {
+    for (const yaml of [
+      'password: *hunter2',
+      'password: &hunter2',
+      'password: %hunter2',
+      'password: @hunter2',
+      'password: [hunter2',
+      "password: 'hunter2",
+    ]) {
       const { problems } = await attempt(`databases:\n  - name: a\n    user: u\n    ${yaml}\n`)
       expect(problems.join()).not.toContain('hunter2')
     }
@@ -545,13 +642,42 @@ describe('broken files', () => {
 })
 
 describe('any input', () => {
-  const keyword = fc.constantFrom('server', 'auth', 'databases', 'tokens', 'name', 'url', 'addr', 'tls', 'writer', 'limits', 'rows', 'model', 'store', 'http', 'database', 'hosts', '$env', '__proto__', 'constructor', 'toString')
+  const keyword = fc.constantFrom(
+    'server',
+    'auth',
+    'databases',
+    'tokens',
+    'name',
+    'url',
+    'addr',
+    'tls',
+    'writer',
+    'limits',
+    'rows',
+    'model',
+    'store',
+    'http',
+    'database',
+    'hosts',
+    '$env',
+    '__proto__',
+    'constructor',
+    'toString',
+  )
   const value = fc.letrec((tie) => ({
     value: fc.oneof(
       { maxDepth: 5 },
-      fc.oneof(fc.string(), fc.double(), fc.boolean(), fc.constant(null), fc.constantFrom('$env:X', '$env:', ':8080', 'postgres://u@h/d', 'all')),
+      fc.oneof(
+        fc.string(),
+        fc.double(),
+        fc.boolean(),
+        fc.constant(null),
+        fc.constantFrom('$env:X', '$env:', ':8080', 'postgres://u@h/d', 'all'),
+      ),
       fc.array(tie('value'), { maxLength: 4 }),
-      fc.array(fc.tuple(fc.oneof(keyword, fc.string()), tie('value')), { maxLength: 6 }).map((entries) => ({ entries })),
+      fc
+        .array(fc.tuple(fc.oneof(keyword, fc.string()), tie('value')), { maxLength: 6 })
+        .map((entries) => ({ entries })),
     ),
   })).value
   const json = (input: unknown): string => {
@@ -579,7 +705,16 @@ describe('any input', () => {
   it('gives settings or problems for any environment', async () => {
     const dir = join(top, 'any-environment')
     await mkdir(dir)
-    const variable = fc.constantFrom('POSTERN_DATABASES_A_URL', 'POSTERN_DATABASES__URL', 'POSTERN_AUTH_TOKENS_A_VALUE', 'POSTERN_AUTH_TOKENS___PROTO___VALUE', 'POSTERN_STORE', 'POSTERN_SERVER_ADDR', 'POSTERN_MODEL_BASE_URL', 'POSTERN_X')
+    const variable = fc.constantFrom(
+      'POSTERN_DATABASES_A_URL',
+      'POSTERN_DATABASES__URL',
+      'POSTERN_AUTH_TOKENS_A_VALUE',
+      'POSTERN_AUTH_TOKENS___PROTO___VALUE',
+      'POSTERN_STORE',
+      'POSTERN_SERVER_ADDR',
+      'POSTERN_MODEL_BASE_URL',
+      'POSTERN_X',
+    )
     await fc.assert(
       fc.asyncProperty(fc.dictionary(variable, fc.string()), async (env) => {
         const result = await loadSettings({ cwd: dir, env })

@@ -6,7 +6,7 @@ import { dialectOf } from './dialects/index.ts'
 import { applyEnvironment, putAt } from './environment.ts'
 import { freeze } from './freeze.ts'
 import { defaultStore, keys } from './keys.ts'
-import { emptyMap, type MapNode, NOWHERE } from './node.ts'
+import { emptyMap, type MapNode } from './node.ts'
 import { parseText } from './parse.ts'
 import { type ConfigProblems, type Problem, Report } from './problem.ts'
 import { readFile } from './read-file.ts'
@@ -91,11 +91,12 @@ export async function loadSettings(options: LoadOptions): Promise<Result<Loaded,
     home: env['HOME'],
     now,
     places,
+    plainSecrets: [],
     knownPaths,
   }
   const parts = keys.parts(root, { where: root.where, path: '', key: '' }, context)
   await crossCheck(parts, overrides, context)
-  warnOfReaders(written.mode, places, report)
+  warnOfReaders(written.mode, context)
   const { server, dataDir, store, auth, databases, limits, audit, model, log } = parts
   if (
     report.failed ||
@@ -172,18 +173,12 @@ function applyOptions(start: MapNode, overrides: Overrides): MapNode {
 }
 
 /** A file that holds a credential and that everybody on the machine can read. */
-function warnOfReaders(mode: number, places: ReadonlyMap<string, Place>, report: Report): void {
-  if ((mode & 0o004) === 0) return
-  const secretKeys = new Set(
-    rows.filter((row) => row.type?.secret === true).map((row) => row.path.split('.').at(-1)),
-  )
-  const holds = [...places].find(
-    ([key, place]) => place.where.kind === 'file' && secretKeys.has(key.split('.').at(-1)),
-  )
-  if (!holds) return
+function warnOfReaders(mode: number, { plainSecrets, report }: Context): void {
+  const [first] = plainSecrets
+  if ((mode & 0o004) === 0 || !first) return
   report.warning(
     'config_insecure',
-    { where: holds[1].where, path: holds[1].path },
+    first,
     `holds a secret, and every user of this machine can read the file (mode ${mode.toString(8).padStart(4, '0')}): chmod 600, or use $env:NAME`,
   )
 }

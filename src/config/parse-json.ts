@@ -44,8 +44,8 @@ export function parseJson(text: string, file: string, report: Report): Node | un
     return undefined
   }
   // An empty file, or one of comments only: nothing is configured.
-  if (Number(createScanner(text, true).scan()) === TOKEN.end)
-    return scalar(null, { where: whereOf(0), path: '' })
+  const first: number = createScanner(text, true).scan()
+  if (first === TOKEN.end) return scalar(null, { where: whereOf(0), path: '' })
 
   const errors: ParseError[] = []
   const root = parseTree(text, errors, { allowTrailingComma: true, disallowComments: false })

@@ -41,16 +41,9 @@ export interface ConfigProblems {
 }
 
 export function formatWhere(where: Where): string {
-  switch (where.kind) {
-    case 'file':
-      return `${basename(where.file)}:${where.line}:${where.column}`
-    case 'environment':
-      return where.variable
-    case 'option':
-      return where.option
-    case 'nowhere':
-      return '-'
-  }
+  if (where.kind === 'file') return `${basename(where.file)}:${where.line}:${where.column}`
+  if (where.kind === 'environment') return where.variable
+  return where.kind === 'option' ? where.option : ''
 }
 
 /** `postern.yaml:3:5  server.adr  is not a key of server  (did you mean "addr"?)` */

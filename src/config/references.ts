@@ -16,22 +16,14 @@ const REFERENCE = /(\$?)\$env:([A-Za-z_][A-Za-z0-9_]*)(\|[\s\S]*)?/
  */
 export function resolveReferences(root: MapNode, env: Environment, report: Report): MapNode {
   const resolve = (node: Node): Node => {
-    switch (node.kind) {
-      case 'list':
-        return { ...node, items: node.items.map(resolve) }
-      case 'map': {
-        const named = namedReference(node)
-        if (named) return substitute(named, env, report)
-        return {
-          ...node,
-          entries: node.entries.map((entry) => ({ ...entry, value: resolve(entry.value) })),
-        }
-      }
-      case 'scalar':
-        return typeof node.value === 'string' && node.value.includes('$env:')
-          ? substitute(node, env, report)
-          : node
+    if (node.kind === 'list') return { ...node, items: node.items.map(resolve) }
+    if (node.kind === 'scalar') {
+      const holdsReference = typeof node.value === 'string' && node.value.includes('$env:')
+      return holdsReference ? substitute(node, env, report) : node
     }
+    const named = namedReference(node)
+    if (named) return substitute(named, env, report)
+    return { ...node, entries: node.entries.map((entry) => ({ ...entry, value: resolve(entry.value) })) }
   }
   return { ...root, entries: root.entries.map((entry) => ({ ...entry, value: resolve(entry.value) })) }
 }

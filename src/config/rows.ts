@@ -37,18 +37,11 @@ export function rowsOf(spec: Spec<unknown>, path = ''): readonly Row[] {
     type: shape.kind === 'leaf' ? shape.type : null,
     variable: shape.kind === 'leaf' ? variableOf(path) : null,
   }
-  switch (shape.kind) {
-    case 'leaf':
-      return [own]
-    case 'list':
-      return [own, ...rowsOf(shape.item, `${path}[]`).slice(1)]
-    case 'named':
-      return [own, ...rowsOf(shape.item, `${path}.*`)]
-    case 'section': {
-      const inner = Object.entries(shape.fields).flatMap(([name, field]) =>
-        rowsOf(field, path === '' ? name : `${path}.${name}`),
-      )
-      return path === '' ? inner : [own, ...inner]
-    }
-  }
+  if (shape.kind === 'leaf') return [own]
+  if (shape.kind === 'list') return [own, ...rowsOf(shape.item, `${path}[]`).slice(1)]
+  if (shape.kind === 'named') return [own, ...rowsOf(shape.item, `${path}.*`)]
+  const inner = Object.entries(shape.fields).flatMap(([name, field]) =>
+    rowsOf(field, path === '' ? name : `${path}.${name}`),
+  )
+  return path === '' ? inner : [own, ...inner]
 }

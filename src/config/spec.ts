@@ -32,6 +32,8 @@ export interface Context {
   readonly now: number
   /** Every place that was read, by native path: where each setting comes from. */
   readonly places: Map<string, Place>
+  /** Every secret that stands in the file as it is. */
+  readonly plainSecrets: Place[]
   /** Paths of the whole table, to say where a misplaced key belongs. */
   readonly knownPaths: readonly string[]
 }
@@ -114,7 +116,7 @@ export function section<F extends Fields>(
         context.report.problem(
           'config_wrong_type',
           given,
-          `must hold keys: ${names.slice(0, 6).join(', ')}, …`,
+          `must hold keys: ${names.slice(0, 6).join(', ')}${names.length > 6 ? ', …' : ''}`,
         )
       return {}
     }
@@ -219,7 +221,7 @@ export function list<T>(about: string, item: Spec<T>): Spec<readonly T[]> {
         return item.check(child, at, context)
       })
       const good = values.filter((value) => value !== undefined)
-      return good.length === values.length ? (good as readonly T[]) : undefined
+      return good.length === values.length ? good : undefined
     },
   }
 }

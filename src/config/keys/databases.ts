@@ -1,7 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
-import { Secret } from '../../lib/secret.ts'
-import { absolutePath, choice, duration, flag, path, secret, text, whole } from '../leaves.ts'
+import type { Secret } from '../../lib/secret.ts'
+import {
+  absolutePath,
+  choice,
+  duration,
+  flag,
+  path,
+  secret,
+  text,
+  whole,
+  withoutPassword,
+} from '../leaves.ts'
 import { type PostgresUrl, parsePostgresUrl, SSL_MODES } from '../postgres-url.ts'
 import type { DatabaseSettings } from '../settings.ts'
 import {
@@ -31,6 +41,7 @@ const fields = section('One PostgreSQL database.', {
       '`postgres://user:password@host:5432/database?sslmode=require`, in place of the single keys. One host.',
       {
         example: 'postgres://reader@db.example.com:5432/shop?sslmode=verify-full',
+        harmless: withoutPassword,
       },
     ),
   ),
@@ -59,6 +70,7 @@ const fields = section('One PostgreSQL database.', {
   writerUrl: optional(
     secret('The writing role as a URL to the same database, in place of `writer`.', {
       example: 'postgres://writer@db.example.com:5432/shop',
+      harmless: withoutPassword,
     }),
   ),
   allowSuperuser: flag('Serve the database although the role is a superuser, which no wall can hold.', {
