@@ -30,8 +30,8 @@ export async function readSettings(invocation: Invocation, given: Given): Promis
       code: 'config_invalid',
       message:
         problems.length === 1
-          ? `the configuration${name} has a problem:`
-          : `the configuration${name} has ${problems.length} problems:`,
+          ? `the configuration${name} has a problem`
+          : `the configuration${name} has ${problems.length} problems`,
       details: {
         problems: problems.map((problem) => ({
           code: problem.code,

@@ -1,75 +1,83 @@
-import type { Gateway } from '../src/gateway.ts'
-import type { Settings } from '../src/config/settings.ts'
+import type { Secret } from '../src/lib/secret.ts'
+import { version } from '../src/version.ts'
 import type { Style } from './command.ts'
 import { labelled } from './token-shown.ts'
-import { version } from '../src/version.ts'
+
+/** A gateway that is ready, as far as the person who started it should know. */
+export interface Ready {
+  /** Without a trailing slash. */
+  readonly url: string
+  /** The admin token of a first start. */
+  readonly token: Secret | null
+  readonly dataDir: string
+  readonly authentication: boolean
+  readonly hasDatabase: boolean
+}
 
 /** What `serve --json` answers when it is ready. `token` is there on the first start only. */
-export const readyDocument = (gateway: Gateway, settings: Settings): Readonly<Record<string, unknown>> => ({
-  url: gateway.url,
-  mcp_url: `${gateway.url}/mcp`,
-  data_dir: settings.dataDir,
-  authentication: settings.auth.enabled,
-  ...(gateway.bootstrapToken === null ? {} : { token: gateway.bootstrapToken.reveal() }),
+export const readyDocument = (ready: Ready): Readonly<Record<string, unknown>> => ({
+  url: ready.url,
+  mcp_url: `${ready.url}/mcp`,
+  data_dir: ready.dataDir,
+  authentication: ready.authentication,
+  ...(ready.token === null ? {} : { token: ready.token.reveal() }),
 })
 
-const indent = (lines: readonly string[], by: number): string =>
-  lines.map((line) => (line === '' ? '' : ' '.repeat(by) + line)).join('\n')
+const code = (lines: readonly string[]): string => lines.map((line) => `    ${line}`).join('\n')
 
 /** What a person sees when the gateway is ready: where it is, and on the first start the next steps. */
-export function readyText(gateway: Gateway, settings: Settings, style: Style): string {
-  const mcp = `${gateway.url}/mcp`
+export function readyText(ready: Ready, style: Style): string {
+  const mcp = `${ready.url}/mcp`
   const facts = labelled(
     [
       ['MCP', mcp],
-      ['REST', `${gateway.url}/mcp/tools`],
-      ['Data', settings.dataDir],
-      ...(settings.auth.enabled
+      ['REST', `${mcp}/tools`],
+      ['Data', ready.dataDir],
+      ...(ready.authentication
         ? []
         : [['Access', `${style.bold('no authentication')}, read-only, from this machine only`] as const]),
     ],
     style,
   )
-  const token = gateway.bootstrapToken
-  const curl = 'curl -H "Authorization: Bearer $POSTERN_TOKEN"'
-  const steps =
-    token === null
-      ? []
-      : [
-          `${style.bold('Your admin token')}, shown this once. Paste the line into a shell, keep the token in a safe place:`,
-          indent([`export POSTERN_TOKEN=${token.reveal()}`], 4),
-          style.bold('Try it'),
-          indent([`${curl} ${gateway.url}/mcp/tools`], 4),
-          `${style.bold('Connect an assistant')}, on the command line or in its settings:`,
-          indent(
-            [
-              `claude mcp add --transport http postern ${mcp} \\`,
-              '  --header "Authorization: Bearer $POSTERN_TOKEN"',
-            ],
-            4,
-          ),
-          indent(clientSettings(mcp), 4),
-          style.dim('More tokens, narrower ones: postern token add'),
-        ]
   return [
-    `${style.bold('Postern')} ${style.dim(version())} is ready at ${style.bold(gateway.url)}`,
+    `${style.bold('Postern')} ${style.dim(version())} is ready at ${style.bold(ready.url)}`,
     facts,
-    ...steps,
+    ...(ready.token === null ? [] : firstSteps(ready.token, ready, mcp, style)),
     style.dim('Ctrl-C stops it.'),
     '',
   ].join('\n\n')
 }
 
+function firstSteps(token: Secret, ready: Ready, mcp: string, style: Style): readonly string[] {
+  const bearer = '"Authorization: Bearer $POSTERN_TOKEN"'
+  return [
+    `${style.bold('Your admin token')} is shown this once: only its hash is stored. In a shell:`,
+    code([`export POSTERN_TOKEN=${token.reveal()}`]),
+    style.bold('Try it'),
+    code(
+      ready.hasDatabase
+        ? [
+            `curl ${mcp}/tools/query_database -H ${bearer} \\`,
+            `  -H "Content-Type: application/json" -d '{"query": "SELECT version()"}'`,
+          ]
+        : [`curl ${mcp}/tools -H ${bearer}`],
+    ),
+    `${style.bold('Connect an assistant')}, on the command line or in its settings`,
+    code([`claude mcp add --transport http postern ${mcp} \\`, `  --header ${bearer}`]),
+    code(clientSettings(mcp)),
+    `${style.bold('Narrower tokens')} for everybody else: postern token add`,
+  ]
+}
+
 /** The shape that MCP clients share; the token comes from the environment, not from the file. */
-const clientSettings = (mcp: string): readonly string[] =>
-  [
-    '{',
-    '  "mcpServers": {',
-    '    "postern": {',
-    '      "type": "http",',
-    `      "url": "${mcp}",`,
-    '      "headers": { "Authorization": "Bearer ${POSTERN_TOKEN}" }',
-    '    }',
-    '  }',
-    '}',
-  ] as const
+const clientSettings = (mcp: string): readonly string[] => [
+  '{',
+  '  "mcpServers": {',
+  '    "postern": {',
+  '      "type": "http",',
+  `      "url": "${mcp}",`,
+  '      "headers": { "Authorization": "Bearer ${POSTERN_TOKEN}" }',
+  '    }',
+  '  }',
+  '}',
+]

@@ -50,13 +50,14 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
       for (const message of warnings) log.observe({ kind: 'config.warning', message })
 
       const { startGateway } = await import('../src/gateway.ts')
-      const gateway = await startGateway({
-        settings,
-        demo: given.flag('demo'),
-        clock: invocation.clock,
-        observe: log.observe,
-      })
-      await announce(invocation, gateway, settings)
+      const demo = given.flag('demo')
+      const { clock } = invocation
+      const gateway = await Promise.race([
+        startGateway({ settings, demo, clock, observe: log.observe }),
+        stop.second,
+      ])
+      if (gateway === 'again') return 1
+      await announce(invocation, gateway, settings, demo)
       const ignoreHangup = invocation.onSignal('SIGHUP', () => {
         void reload(invocation, given, gateway, log.observe)
       })
@@ -110,9 +111,21 @@ function stopSignals({ onSignal, clock }: Invocation): StopSignals {
   }
 }
 
-async function announce(invocation: Invocation, gateway: Gateway, settings: Settings): Promise<void> {
+async function announce(
+  invocation: Invocation,
+  gateway: Gateway,
+  settings: Settings,
+  demo: boolean,
+): Promise<void> {
   const { readyDocument, readyText } = await import('./ready-shown.ts')
-  invocation.answer(readyDocument(gateway, settings), readyText(gateway, settings, invocation.style))
+  const facts = {
+    url: gateway.url,
+    token: gateway.bootstrapToken,
+    dataDir: settings.dataDir,
+    authentication: settings.auth.enabled,
+    hasDatabase: demo || settings.databases.length > 0,
+  }
+  invocation.answer(readyDocument(facts), readyText(facts, invocation.style))
 }
 
 /** A configuration that cannot be used changes nothing: the log says what is wrong with it. */
@@ -130,7 +143,7 @@ async function reload(
         observe({ kind: 'config.warning', message: `Not reloaded: ${message}` })
       return
     }
-    await gateway.reload(loaded.value.settings)
+    gateway.reload(loaded.value.settings)
     observe({ kind: 'config.loaded', file: loaded.value.file, dialect: loaded.value.dialect })
     for (const message of loaded.value.warnings) observe({ kind: 'config.warning', message })
   } catch (error) {
