@@ -147,7 +147,8 @@ describe('errors of tool calls', () => {
     expect([answer.status, answer.json.error?.code]).toEqual([500, -32603])
     expect(answer.text).not.toContain('hunter2')
     const noticed = mcp.observations.filter((one) => one.kind === 'fault').at(-1)
-    expect(noticed).toMatchObject({ where: 'mcp.tools/call', error: { message: /hunter2/ } })
+    expect(noticed?.where).toBe('mcp.tools/call')
+    expect(String(noticed?.error)).toContain('hunter2')
   })
 
   it('a refusal on the stateless revision carries resultType and the server', async () => {
