@@ -1,4 +1,5 @@
 import { sha256Hex } from '../../lib/digest.ts'
+import { Fault } from '../../lib/fault.ts'
 import { CATALOGUE_QUERIES, FINGERPRINT_QUERY, SEARCH_PATH_QUERY } from './catalogue-queries.ts'
 
 /** Runs one catalogue query; rows are objects keyed by column name. */
@@ -106,7 +107,11 @@ export async function loadGateCatalogue(
   query: CatalogueQuery,
   previous?: GateCatalogue,
 ): Promise<GateCatalogue> {
-  const text = async (sql: string): Promise<string> => String((await query(sql))[0]?.['answer'] ?? '')
+  const text = async (sql: string): Promise<string> => {
+    const answer = (await query(sql))[0]?.['answer']
+    if (typeof answer !== 'string') throw new Fault('internal', 'the catalogue gave no answer in text')
+    return answer
+  }
   const fingerprint = await text(FINGERPRINT_QUERY)
   if (previous && previous.fingerprint === fingerprint) return previous
 

@@ -1,5 +1,4 @@
 import type { ParseResult } from 'libpg-query'
-import type { Refusal } from '../../access/refusal.ts'
 import {
   FIRST_USER_OID,
   type GateCatalogue,
@@ -103,7 +102,7 @@ export class CatalogueNames implements Names {
 
   attribute(name: string, path: SearchPath): Verdict {
     const calls = inSchemas(this.#catalogue.functions, [name], path).filter(
-      (fn) => fn.takesRow && fn.leastArguments <= 1 && fn.mostArguments >= 1,
+      (fn) => fn.takesRow && !fn.plumbing && fn.leastArguments <= 1 && fn.mostArguments >= 1,
     )
     return worst(calls.map((fn) => this.#function(fn)))
   }
