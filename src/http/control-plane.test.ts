@@ -351,7 +351,7 @@ describe('descriptions', () => {
       ids.add(operation?.['operationId'])
       expect(operation?.['requestBody'] !== undefined).toBe(route.body !== undefined)
       expect(operation?.['responses']).toHaveProperty(String(route.status))
-      const named = (operation?.['parameters'] as { name: string; in: string }[]).filter(
+      const named = ((operation?.['parameters'] ?? []) as { name: string; in: string }[]).filter(
         (one) => one.in === 'path',
       )
       expect(named.map(({ name }) => `{${name}}`)).toEqual(route.path.match(/\{\w+\}/g) ?? [])

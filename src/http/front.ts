@@ -35,7 +35,7 @@ export interface FrontOptions {
   readonly audit: AuditSink
   readonly observe: Observe
   readonly clock: Clock
-  readonly mcp: McpEndpoint
+  readonly mcp: Pick<McpEndpoint, 'handle'>
   readonly control: ControlPlane
   /** True once the server is closing: what still arrives on open connections is turned away. */
   readonly draining: () => boolean

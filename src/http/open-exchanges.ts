@@ -34,10 +34,13 @@ export class OpenExchanges {
     })
   }
 
-  /** True when writing to the connection would break into a reply. */
+  /**
+   * True when writing to the connection would break into a reply, or be taken for the reply to a request
+   * that arrived whole: what could not be read is then not that request's.
+   */
   replying(socket: Duplex): boolean {
     const responses = this.#connections.get(socket)?.responses
-    return responses !== undefined && (responses.size > 1 || [...responses].some((one) => one.headersSent))
+    return responses !== undefined && [...responses].some((one) => one.headersSent || one.req.complete)
   }
 
   get responses(): readonly ServerResponse[] {

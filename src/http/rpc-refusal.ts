@@ -1,26 +1,22 @@
 import type { Refusal } from '../access/refusal.ts'
-
-/** A body that could not be read as JSON, in the words of JSON-RPC 2.0 §5.1. */
-const PARSE_ERROR = -32_700
-const INVALID_REQUEST = -32_600
+import { refusalToRpc } from '../mcp/error-to-rpc.ts'
+import { failure, RPC_CODE, rpcError } from '../mcp/rpc-error.ts'
 
 /**
  * What an MCP client gets when its request never became a message: JSON-RPC's shape, without an id since
  * none could be read. Refusals of credentials keep the REST shape, because OAuth clients read that one.
+ *
+ * @param stateless the client speaks 2026-07-28, whose schema knows no `null` id
  */
-export function rpcRefusal(refused: Refusal, requestId: string): unknown {
-  return {
-    jsonrpc: '2.0',
-    id: null,
-    error: {
-      code: refused.rule === 'http.json' ? PARSE_ERROR : INVALID_REQUEST,
-      message: refused.message,
-      data: {
-        code: refused.code,
-        rule: refused.rule,
-        ...(refused.allowed === undefined ? {} : { allowed: refused.allowed }),
-        request_id: requestId,
-      },
+export function rpcRefusal(refused: Refusal, requestId: string, stateless: boolean): string {
+  const mapped = refusalToRpc(refused, true) ?? rpcError(400, RPC_CODE.invalidRequest, refused.message)
+  return failure(
+    undefined,
+    {
+      ...mapped,
+      code: refused.rule === 'http.json' ? RPC_CODE.parseError : mapped.code,
+      data: { ...mapped.data, request_id: requestId },
     },
-  }
+    stateless,
+  )
 }

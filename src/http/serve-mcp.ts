@@ -3,6 +3,7 @@ import type { Caller } from '../identity/caller.ts'
 import type { Clock } from '../lib/clock.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { McpEndpoint, McpExchange } from '../mcp/endpoint.ts'
+import { STATELESS_REVISION } from '../mcp/revisions.ts'
 import { refusalStatus } from './error-to-wire.ts'
 import type { Exchange } from './exchange.ts'
 import { checkMediaType } from './media-type.ts'
@@ -16,7 +17,7 @@ export interface McpPlane {
   readonly baseUrl: () => string
   readonly limits: BodyLimits & { readonly jsonDepth: number }
   readonly clock: Clock
-  readonly mcp: McpEndpoint
+  readonly mcp: Pick<McpEndpoint, 'handle'>
 }
 
 /** The methods of each address: Streamable HTTP, and the two of the 2024-11-05 transport. */
@@ -39,7 +40,11 @@ export async function serveMcp(
   if (!methods.includes(request.method ?? '')) {
     response.setHeader('allow', methods.join(', '))
     const message = `${exchange.route} takes ${methods.join(', ')}`
-    return refuseMessage(exchange, refusal('method_not_allowed', 'http.method', message), plane)
+    return refuseMessage(
+      exchange,
+      refusal('method_not_allowed', 'http.method', message, { allowed: methods.join(', ') }),
+      plane,
+    )
   }
   const body = request.method === 'POST' ? await readMessage(exchange, plane) : ok(undefined)
   if (!body.ok) return refuseMessage(exchange, body.error, plane)
@@ -60,6 +65,8 @@ async function readMessage(exchange: Exchange, plane: McpPlane): Promise<Result<
 function refuseMessage(exchange: Exchange, refused: Refusal, plane: McpPlane): 'answered' {
   exchange.code = refused.code
   const { status } = refusalStatus(refused.code)
-  sendReply(exchange, { status, headers: {}, body: rpcRefusal(refused, exchange.id) }, plane.clock)
+  const stateless = exchange.request.headers['mcp-protocol-version'] === STATELESS_REVISION
+  const content = Buffer.from(rpcRefusal(refused, exchange.id, stateless))
+  sendReply(exchange, { status, headers: { 'content-type': 'application/json' }, content }, plane.clock)
   return 'answered'
 }

@@ -44,7 +44,7 @@ export interface HttpServerOptions {
   readonly audit: AuditSink
   readonly observe: Observe
   readonly clock: Clock
-  readonly mcp: McpEndpoint
+  readonly mcp: Pick<McpEndpoint, 'handle' | 'close'>
   readonly control: ControlPlane
 }
 
