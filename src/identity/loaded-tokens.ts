@@ -1,3 +1,4 @@
+import type { Clock } from '../lib/clock.ts'
 import type { EndReason } from './lifelines.ts'
 import type { Expiries } from './expiries.ts'
 import { type Known, sameRights } from './known.ts'
@@ -9,10 +10,12 @@ export type EndCredential = (credentialId: string, reason: EndReason) => void
 export class LoadedTokens {
   readonly #end: EndCredential
   readonly #expiries: Expiries
+  readonly #clock: Clock
   #byHash = new Map<string, Known>()
   #byId = new Map<string, Known>()
 
-  constructor(end: EndCredential, expiries: Expiries) {
+  constructor(end: EndCredential, expiries: Expiries, clock: Clock) {
+    this.#clock = clock
     this.#end = end
     this.#expiries = expiries
   }
@@ -39,6 +42,9 @@ export class LoadedTokens {
     for (const [id, old] of before) {
       const now = this.#byId.get(id)
       if (now?.hash !== old.hash) {
+        const { expiresAt } = old.caller.credential
+        // What expired ends as expired, by its timer; the clean-up that deletes it revokes nothing.
+        if (!now && expiresAt !== null && expiresAt <= this.#clock.now()) continue
         if (!now) this.#expiries.forget(id)
         this.#end(id, 'revoked')
       } else if (!sameRights(old, now)) {

@@ -1,28 +1,31 @@
 import type { Clock } from '../lib/clock.ts'
+import { DAY_MS } from '../lib/duration.ts'
 import { Fault } from '../lib/fault.ts'
-import type { Secret } from '../lib/secret.ts'
 import type { Observe } from '../observe/observation.ts'
 import type { Store } from '../store/open.ts'
+import { deleteTokenUsesBefore } from '../store/token-uses.ts'
+import { countValidTokens, deleteEndedTokens } from '../store/tokens.ts'
+import { addToken } from './add-token.ts'
+import { anonymousAuthenticator } from './anonymous.ts'
 import type { Authenticator } from './authenticate.ts'
-import type { Allowed, Level } from './grant.ts'
-import type { Lifelines } from './lifelines.ts'
+import { createAuthenticator } from './authenticator.ts'
+import { bootstrapAdmin } from './bootstrap.ts'
+import { Expiries } from './expiries.ts'
+import { IssuedTokens } from './issued-tokens.ts'
+import { Lifelines } from './lifelines.ts'
+import { listAllTokens } from './list-tokens.ts'
+import { type EndCredential, LoadedTokens } from './loaded-tokens.ts'
+import { removeToken } from './remove-token.ts'
+import { rotateToken } from './rotate-token.ts'
+import { readStaticTokens, type StaticToken } from './static-tokens.ts'
+import type { FileToken } from './token-file/entry.ts'
+import { knownFromFile } from './token-file/known.ts'
+import { TokenFile } from './token-file/token-file.ts'
+import type { TokenPlaces } from './token-places.ts'
+import { TokenUses } from './token-uses.ts'
 import type { IssuedToken, Tokens } from './tokens.ts'
 
-/** A named token of the configuration. Exactly one of `value` and `hash` is set. */
-export interface StaticToken {
-  readonly name: string
-  readonly value: Secret | null
-  /** SHA-256 of the token, 64 hex digits. */
-  readonly hash: string | null
-  readonly level: Level
-  readonly owner: string
-  readonly tenant: string
-  readonly scopes: Allowed
-  readonly servers: Allowed
-  readonly databases: Allowed
-  /** Milliseconds since the epoch. */
-  readonly expiresAt: number | null
-}
+export type { StaticToken } from './static-tokens.ts'
 
 export interface IdentityOptions {
   readonly store: Store
@@ -59,11 +62,112 @@ export interface Identity {
   close(): Promise<void>
 }
 
+/** Revoked tokens stay on record this long. Milliseconds. */
+const KEEP_REVOKED_MS = 365 * DAY_MS
+
+/** Dates of last use older than this are forgotten. Milliseconds. */
+const KEEP_USES_MS = 2 * 365 * DAY_MS
+
 /**
  * Opens every source of credentials.
  *
  * @throws Fault `config_invalid` when the token file cannot be understood, `store_unavailable`
  */
-export async function openIdentity(_options: IdentityOptions): Promise<Identity> {
-  return await Promise.reject(new Fault('internal', 'identity cannot be opened yet'))
+export async function openIdentity(options: IdentityOptions): Promise<Identity> {
+  const { store, clock, observe, tenantDefault } = options
+  const serving = (options.purpose ?? 'serve') === 'serve'
+  const lifelines = new Lifelines()
+  const end: EndCredential = (credentialId, reason) => {
+    try {
+      lifelines.end(credentialId, reason)
+    } catch (error) {
+      observe({ kind: 'fault', where: 'identity.end', error })
+    }
+    observe({ kind: 'credential.ended', credentialId, reason })
+  }
+  const expiries = new Expiries(clock, (credentialId) => end(credentialId, 'expired'))
+  const issued = new IssuedTokens({ store, clock, observe, lifelines, expiries, end })
+  const config = new LoadedTokens(end, expiries, clock)
+  const fileTokens = new LoadedTokens(end, expiries, clock)
+  const uses = new TokenUses(store, clock, observe)
+  const file =
+    options.tokenFile === null
+      ? null
+      : new TokenFile(options.tokenFile, {
+          clock,
+          observe,
+          take: (tokens) => fileTokens.replace(tokens.map((token) => knownFromFile(token, tenantDefault))),
+        })
+  const places: TokenPlaces = { store, issued, config, fileTokens, file, uses, clock, observe, tenantDefault }
+
+  config.replace(readStaticTokens(options.staticTokens))
+  await file?.open()
+  await issued.start()
+  if (serving) {
+    await cleanUp(places, observe)
+    await file?.watch()
+    uses.start()
+  }
+
+  let closed = false
+  return {
+    authenticator: options.enabled
+      ? createAuthenticator({ loaded: [config, fileTokens], issued, uses, clock })
+      : anonymousAuthenticator(tenantDefault),
+    tokens: {
+      add: addToken(places),
+      list: listAllTokens(places),
+      rotate: rotateToken(places),
+      remove: removeToken(places),
+    },
+    lifelines,
+    reload: (staticTokens) => config.replace(readStaticTokens(staticTokens)),
+    bootstrapAdmin: () => bootstrapAdmin(places),
+    ready: () => !closed && issued.current,
+    async close() {
+      closed = true
+      expiries.close()
+      lifelines.endAll('shutdown')
+      await file?.close()
+      await issued.close()
+      await uses.close()
+    },
+  }
+}
+
+/** Removes what has expired from every source that can be written, and says what was loaded. */
+async function cleanUp(places: TokenPlaces, observe: Observe): Promise<void> {
+  const { store, config, fileTokens, file, clock } = places
+  const now = clock.now()
+  if (config.size > 0) observe({ kind: 'tokens.loaded', source: 'configuration', count: config.size })
+  if (file) {
+    observe({ kind: 'tokens.loaded', source: file.path, count: fileTokens.size })
+    const removed = await removeExpiredFromFile(file, now, observe)
+    if (removed > 0) observe({ kind: 'tokens.expired_removed', source: file.path, count: removed })
+  }
+  const removed = await store.db
+    .transaction()
+    .execute(async (trx) => await deleteEndedTokens(trx, now, now - KEEP_REVOKED_MS))
+  await deleteTokenUsesBefore(store.db, now - KEEP_USES_MS)
+  const count = await countValidTokens(store.db, now)
+  observe({ kind: 'tokens.loaded', source: 'store', count })
+  if (removed > 0) observe({ kind: 'tokens.expired_removed', source: 'store', count: removed })
+}
+
+/** A file that cannot be written, such as a mounted secret, is no reason not to start: what expired is refused anyway. */
+async function removeExpiredFromFile(file: TokenFile, now: number, observe: Observe): Promise<number> {
+  const isExpired = ({ expiresAt }: FileToken): boolean => expiresAt !== null && expiresAt <= now
+  if (!file.tokens.some(isExpired)) return 0
+  let expired = new Set<string>()
+  try {
+    await file.change((tokens) => {
+      expired = new Set(tokens.filter(isExpired).map(({ id }) => id))
+      return expired.size > 0 ? { remove: expired } : undefined
+    })
+    return expired.size
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error
+    observe({ kind: 'config.warning', message: `expired tokens were not removed: ${error.message}` })
+    return 0
+  }
 }

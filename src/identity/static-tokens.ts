@@ -1,7 +1,24 @@
 import { sha256Hex } from '../lib/digest.ts'
 import { Fault } from '../lib/fault.ts'
+import type { Secret } from '../lib/secret.ts'
+import type { Allowed, Level } from './grant.ts'
 import { type Known, toKnown } from './known.ts'
-import type { StaticToken } from './open.ts'
+
+/** A named token of the configuration. Exactly one of `value` and `hash` is set. */
+export interface StaticToken {
+  readonly name: string
+  readonly value: Secret | null
+  /** SHA-256 of the token, 64 hex digits. */
+  readonly hash: string | null
+  readonly level: Level
+  readonly owner: string
+  readonly tenant: string
+  readonly scopes: Allowed
+  readonly servers: Allowed
+  readonly databases: Allowed
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number | null
+}
 
 /** Ids of static tokens begin with this; no other source may use it. */
 export const STATIC_ID_PREFIX = 'config:'

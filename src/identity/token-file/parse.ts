@@ -136,7 +136,7 @@ function uniqueKeys(map: YAMLMap): void {
   const keys = new Set<string>()
   for (const [index, pair] of map.items.entries()) {
     const key = keyOf(pair, index)
-    if (keys.has(key)) throw new TokenFileProblem(`a key occurs twice: ${key.slice(0, 128)}`)
+    if (keys.has(key)) throw new TokenFileProblem('a key occurs twice in one map')
     keys.add(key)
   }
 }

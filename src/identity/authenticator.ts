@@ -1,0 +1,61 @@
+import { hash } from 'node:crypto'
+import type { Clock } from '../lib/clock.ts'
+import { digestsEqual } from '../lib/digest.ts'
+import { err, ok } from '../lib/result.ts'
+import type { Authentication, Authenticator, Unauthenticated } from './authenticate.ts'
+import { parseBearer } from './bearer.ts'
+import type { IssuedAnswer, IssuedTokens } from './issued-tokens.ts'
+import type { Known } from './known.ts'
+import type { LoadedTokens } from './loaded-tokens.ts'
+import type { TokenUses } from './token-uses.ts'
+
+const refuse = (reason: Unauthenticated['reason']): Authentication => Object.freeze(err({ reason }))
+
+const MISSING = refuse('missing')
+const MALFORMED = refuse('malformed')
+const UNKNOWN = refuse('unknown')
+
+/**
+ * Looks a credential up by its SHA-256 in each source: configuration, token file, store. The first that
+ * knows it decides.
+ */
+export function createAuthenticator(parts: {
+  readonly loaded: readonly LoadedTokens[]
+  readonly issued: IssuedTokens
+  readonly uses: TokenUses
+  readonly clock: Clock
+}): Authenticator {
+  const { loaded, issued, uses, clock } = parts
+
+  /** `digest` is what came; the one in `known` is what a map found. Comparing them is what counts. */
+  const admit = (digest: string, known: Known, now: number): Authentication => {
+    if (!digestsEqual(digest, known.hash)) return UNKNOWN
+    const { id, expiresAt } = known.caller.credential
+    if (expiresAt !== null && expiresAt <= now) return err({ reason: 'expired', credentialId: id })
+    uses.note(id, now)
+    return ok(known.caller)
+  }
+
+  const judge = (digest: string, answer: IssuedAnswer, now: number): Authentication => {
+    if (answer.status === 'known') return admit(digest, answer.known, now)
+    if (answer.status === 'revoked') return err({ reason: 'revoked', credentialId: answer.credentialId })
+    return UNKNOWN
+  }
+
+  return {
+    authenticate(authorization) {
+      if (authorization === undefined) return MISSING
+      const token = parseBearer(authorization)
+      if (token === undefined) return MALFORMED
+      const digest = hash('sha256', token, 'hex')
+      const now = clock.now()
+      for (const source of loaded) {
+        const known = source.find(digest)
+        if (known) return admit(digest, known, now)
+      }
+      const answer = issued.find(digest, now)
+      if (!(answer instanceof Promise)) return judge(digest, answer, now)
+      return answer.then((late) => judge(digest, late, clock.now()))
+    },
+  }
+}

@@ -1,0 +1,79 @@
+import { err, ok, type Result } from '../lib/result.ts'
+import { findTokenById, findTokensByHashPrefix, type TokenRow } from '../store/tokens.ts'
+import { knownFromRow } from './issued-tokens.ts'
+import type { Known } from './known.ts'
+import type { TokenPlaces } from './token-places.ts'
+import { tokenRefusal, type TokenRefusal } from './token-refusal.ts'
+
+/** A token that an administrator named, and where it is. */
+export type FoundToken =
+  | { readonly source: 'store'; readonly known: Known; readonly row: TokenRow }
+  | { readonly source: 'token-file' | 'config'; readonly known: Known }
+
+const SHORTEST_PREFIX = 8
+
+/** Candidates that a refusal names; more would only fill the screen. */
+const MOST_CANDIDATES = 10
+
+/**
+ * Finds one token by its id, or by the beginning of its hash. The id goes first, also when it looks like
+ * hex digits. Ambiguous and short prefixes are refused with the tokens that could have been meant.
+ */
+export async function findToken(
+  places: TokenPlaces,
+  idOrHashPrefix: string,
+): Promise<Result<FoundToken, TokenRefusal>> {
+  const name = idOrHashPrefix.trim()
+  const byId = await findById(places, name)
+  if (byId) return ok(byId)
+  const prefix = name.toLowerCase()
+  if (!/^[0-9a-f]{1,64}$/.test(prefix)) {
+    return err(tokenRefusal('not_found', 'token.id', 'there is no token with that id'))
+  }
+  const found = await findByPrefix(places, prefix)
+  const candidates = found.slice(0, MOST_CANDIDATES).map(({ known }) => known.caller.credential.id)
+  if (prefix.length < SHORTEST_PREFIX) {
+    return err(
+      tokenRefusal(
+        'invalid_arguments',
+        'token.prefix',
+        `"${prefix}" is too short: a hash prefix needs at least ${SHORTEST_PREFIX} digits`,
+        { allowed: `an id, or at least ${SHORTEST_PREFIX} digits of the hash`, candidates },
+      ),
+    )
+  }
+  const [only, ...others] = found
+  if (!only) return err(tokenRefusal('not_found', 'token.prefix', 'no token has that id or hash prefix'))
+  if (others.length > 0) {
+    return err(
+      tokenRefusal('conflict', 'token.prefix', `"${prefix}" names ${found.length} tokens`, {
+        allowed: 'an id, or more digits of the hash',
+        candidates,
+      }),
+    )
+  }
+  return ok(only)
+}
+
+async function findById(places: TokenPlaces, id: string): Promise<FoundToken | undefined> {
+  for (const [source, tokens] of loadedSources(places)) {
+    for (const known of tokens.all) if (known.caller.credential.id === id) return { source, known }
+  }
+  const row = await findTokenById(places.store.db, id)
+  return row && { source: 'store', known: knownFromRow(row), row }
+}
+
+async function findByPrefix(places: TokenPlaces, prefix: string): Promise<readonly FoundToken[]> {
+  const found: FoundToken[] = []
+  for (const [source, tokens] of loadedSources(places)) {
+    for (const known of tokens.all) if (known.hash.startsWith(prefix)) found.push({ source, known })
+  }
+  const rows = await findTokensByHashPrefix(places.store.db, prefix, MOST_CANDIDATES + 1)
+  return [...found, ...rows.map((row) => ({ source: 'store' as const, known: knownFromRow(row), row }))]
+}
+
+const loadedSources = ({ config, fileTokens }: TokenPlaces) =>
+  [
+    ['token-file', fileTokens],
+    ['config', config],
+  ] as const

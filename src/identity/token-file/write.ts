@@ -1,0 +1,78 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { Fault } from '../../lib/fault.ts'
+
+/** Links to links to links: more of them than this is a circle. */
+const MOST_LINKS = 16
+
+/**
+ * Where the content really is: symbolic links are followed, so that replacing the file keeps the link, also
+ * when what it points to does not exist yet.
+ *
+ * @throws Fault `data_dir_unusable`
+ */
+export async function resolveTarget(file: string): Promise<string> {
+  let target = file
+  try {
+    for (let links = 0; links < MOST_LINKS; links += 1) {
+      const link = await readlink(target).catch(() => undefined)
+      if (link === undefined) {
+        await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+        return join(await realpath(dirname(target)), basename(target))
+      }
+      target = resolve(dirname(target), link)
+    }
+  } catch (error) {
+    throw cannotWrite(file, error)
+  }
+  throw cannotWrite(file, Object.assign(new Error('too many links'), { code: 'ELOOP' }))
+}
+
+/**
+ * Replaces a file in one step: readers find the old content or the new one, whole, also after a power cut.
+ * Mode 0600; owner and group stay what they were where the system allows it, so that a root shell does not
+ * take the file away from the service.
+ *
+ * @throws Fault `data_dir_unusable`
+ */
+export async function writePrivately(target: string, text: string): Promise<void> {
+  const directory = dirname(target)
+  const temporary = join(directory, `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`)
+  try {
+    const handle = await open(temporary, 'wx', 0o600)
+    try {
+      const before = await stat(target).catch(() => undefined)
+      if (before) await handle.chown(before.uid, before.gid).catch(() => undefined)
+      await handle.writeFile(text)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, target)
+    await syncDirectory(directory)
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined)
+    throw cannotWrite(target, error)
+  }
+}
+
+/** The rename itself must survive a power cut. Some file systems cannot do this; then it is as good as it gets. */
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r').catch(() => undefined)
+  await handle?.sync().catch(() => undefined)
+  await handle?.close()
+}
+
+export function cannotWrite(file: string, error: unknown): Fault {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  const why =
+    code === 'ENOSPC'
+      ? 'the disk is full'
+      : code === 'EACCES' || code === 'EPERM'
+        ? 'permission denied'
+        : code === 'EROFS'
+          ? 'the file system is read-only'
+          : code
+  return new Fault('data_dir_unusable', `the token file ${file} cannot be written: ${why}`, { cause: error })
+}
