@@ -54,7 +54,7 @@ export const keys = section(
     model,
     log,
   },
-  { later: ['mcpServers', 'tools', 'tenants', 'oauth'] },
+  { later: ['mcpServers', 'tools', 'tenants', 'oauth'], passedOver: ['$schema'] },
 )
 
 export const defaultStore = (dataDir: string): Store => ({

@@ -35,7 +35,8 @@ export function rowsOf(spec: Spec<unknown>, path = ''): readonly Row[] {
     about,
     shape,
     type: shape.kind === 'leaf' ? shape.type : null,
-    variable: shape.kind === 'leaf' ? variableOf(path) : null,
+    // The variable's own name says which item it is for.
+    variable: shape.kind === 'leaf' && !path.endsWith('[].name') ? variableOf(path) : null,
   }
   if (shape.kind === 'leaf') return [own]
   if (shape.kind === 'list') return [own, ...rowsOf(shape.item, `${path}[]`).slice(1)]

@@ -97,6 +97,8 @@ export interface SectionOptions {
   readonly shorthand?: string
   /** Keys that a later version brings: refused with a clear word instead of being taken for a mistake. */
   readonly later?: readonly string[]
+  /** Keys that are there for others, such as `$schema` for editors. */
+  readonly passedOver?: readonly string[]
 }
 
 /** A fixed set of keys. */
@@ -105,7 +107,7 @@ export function section<F extends Fields>(
   fields: F,
   options: SectionOptions = {},
 ): SectionSpec<F> {
-  const { shorthand, later = [] } = options
+  const { shorthand, later = [], passedOver = [] } = options
   const names = Object.keys(fields)
 
   const parts = (node: Node | undefined, place: Place, context: Context): Partial<ValuesOf<F>> => {
@@ -121,7 +123,7 @@ export function section<F extends Fields>(
       return {}
     }
     for (const entry of given?.entries ?? []) {
-      if (Object.hasOwn(fields, entry.key)) continue
+      if (Object.hasOwn(fields, entry.key) || passedOver.includes(entry.key)) continue
       const at = { where: entry.where, path: memberPath(place.path, entry.key) }
       if (later.includes(entry.key)) {
         context.report.problem('config_not_available', at, 'is not available in this version: remove it')

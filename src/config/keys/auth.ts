@@ -18,7 +18,6 @@ const token = section(
     hash: optional(
       secret('SHA-256 of the token as 64 hex digits, in place of `value`.', {
         harmless: () => true,
-        example: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
       }),
     ),
     level: choice(
@@ -49,7 +48,7 @@ const fields = section(
     }),
     tokens: named('Tokens by name. Logs, the audit and metrics show the name only.', token),
     tokenFile: optional(
-      path('A token file that is watched and written: `postern token add` keeps its tokens there.', {
+      path('A token file that is watched and written.', {
         example: './tokens.yaml',
       }),
     ),

@@ -40,19 +40,16 @@ const fields = section('One PostgreSQL database.', {
     secret(
       '`postgres://user:password@host:5432/database?sslmode=require`, in place of the single keys. One host.',
       {
-        example: 'postgres://reader@db.example.com:5432/shop?sslmode=verify-full',
+        example: 'postgres://reader@db.example.com:5432/shop',
         harmless: withoutPassword,
       },
     ),
   ),
-  host: optional(
-    text('Host name or address, or the directory of a Unix socket.', { example: 'db.example.com' }),
-    'localhost',
-  ),
-  port: optional(whole('Port.', { min: 1, max: 65_535 }, { example: 5432 }), '5432'),
-  database: optional(text('Name of the database.', { example: 'shop' }), 'the name of the user'),
+  host: optional(text('Host name or address, or the directory of a Unix socket.'), 'localhost'),
+  port: optional(whole('Port.', { min: 1, max: 65_535 }), '5432'),
+  database: optional(text('Name of the database.'), 'the name of the user'),
   user: optional(
-    text('Role that reads run as. It should own nothing and may not be a superuser.', { example: 'reader' }),
+    text('Role that reads run as. It should own nothing and may not be a superuser.'),
     'needed here or in `url`',
   ),
   password: optional(secret('Password of that role.', { example: '$env:READER_PASSWORD' })),
@@ -61,15 +58,12 @@ const fields = section('One PostgreSQL database.', {
     'prefer',
   ),
   sslRootCert: optional(
-    path('PEM file with the certificate authorities for `verify-ca` and `verify-full`.', {
-      example: './ca.pem',
-    }),
+    path('PEM file with the certificate authorities for `verify-ca` and `verify-full`.'),
     'those of the system',
   ),
   writer: optional(writer),
   writerUrl: optional(
     secret('The writing role as a URL to the same database, in place of `writer`.', {
-      example: 'postgres://writer@db.example.com:5432/shop',
       harmless: withoutPassword,
     }),
   ),

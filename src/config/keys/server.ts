@@ -35,9 +35,9 @@ const fields = section('Where and how Postern listens.', {
   tls: optional(
     section('Certificate for serving HTTPS; without it Postern serves HTTP.', {
       cert: path('PEM file with the certificate, followed by the chain.', {
-        example: '/etc/postern/cert.pem',
+        example: './cert.pem',
       }),
-      key: path('PEM file with the private key.', { example: '/etc/postern/key.pem' }),
+      key: path('PEM file with the private key.', { example: './key.pem' }),
     }),
   ),
   allowedHosts: strings(

@@ -1,0 +1,73 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { keys } from './keys.ts'
+import { loadSettings } from './load.ts'
+import { formatProblem } from './problem.ts'
+import { rowsOf } from './rows.ts'
+import { startingFile } from './starting-file.ts'
+
+let dir = ''
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'postern-start-'))
+})
+
+afterAll(async () => {
+  await rm(dir, { recursive: true, force: true })
+})
+
+async function load(text: string, env: Record<string, string> = {}): ReturnType<typeof loadSettings> {
+  const file = join(dir, 'postern.yaml')
+  await writeFile(file, text, { mode: 0o600 })
+  return loadSettings({ file, cwd: dir, env })
+}
+
+/** The file with every key switched on, as a person would do it. */
+const switchedOn = (): string =>
+  startingFile()
+    .split('\n')
+    .map((line) => line.replace(/^(\s*)#(?! \S)/, '$1'))
+    .join('\n')
+
+describe('the starting file', () => {
+  it('loads without a problem or a warning, and means the defaults', async () => {
+    const started = await load(startingFile())
+    expect(started.ok).toBe(true)
+    const defaults = await loadSettings({ cwd: join(dir, 'empty'), env: {} })
+    if (!started.ok || !defaults.ok) return
+    expect(started.value.warnings).toEqual([])
+    expect({ ...started.value.settings, dataDir: '', store: null }).toEqual({
+      ...defaults.value.settings,
+      dataDir: '',
+      store: null,
+    })
+  })
+
+  it('has examples that work when all of them are switched on', async () => {
+    await writeFile(join(dir, 'cert.pem'), 'x')
+    await writeFile(join(dir, 'key.pem'), 'x')
+    const env = {
+      CI_TOKEN: 'a-token-of-some-length',
+      READER_PASSWORD: 'r',
+      WRITER_PASSWORD: 'w',
+      MODEL_API_KEY: 'k',
+    }
+    const result = await load(switchedOn().replace('databases: all', 'databases: [main]'), env)
+    expect(result.ok ? [] : result.error.problems.map(formatProblem)).toEqual([])
+    if (!result.ok) return
+    expect(result.value.warnings).toEqual([])
+    expect(result.value.settings.databases).toHaveLength(1)
+    expect(result.value.settings.auth.tokens).toHaveLength(1)
+    expect(result.value.settings.model).not.toBeNull()
+    expect(result.value.settings.server.tls).not.toBeNull()
+  })
+
+  it('shows every key that has a default or an example', () => {
+    for (const row of rowsOf(keys)) {
+      if (row.shape.kind !== 'leaf' || (row.shape.standard ?? row.shape.example) === undefined) continue
+      expect(startingFile()).toMatch(new RegExp(`^ *# *(- )?${row.path.split('.').at(-1)}: `, 'm'))
+    }
+  })
+})
