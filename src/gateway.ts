@@ -1,7 +1,8 @@
 import { openAudit } from './audit/open.ts'
 import type { DatabaseSettings, Settings } from './config/settings.ts'
 import { type DemoDatabase, startDemoDatabase } from './databases/embedded/demo.ts'
-import { loadGate } from './databases/gate/judge.ts'
+import { makeGate } from './databases/gate/judge.ts'
+import { openParser } from './databases/gate/parse.ts'
 import { openDatabases } from './databases/open.ts'
 import { openSchemaCatalogues } from './databases/schema/catalogue.ts'
 import { createControlPlane } from './http/control-plane.ts'
@@ -98,8 +99,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
     const { limits } = settings
     const demoDatabases = demo ? demo.databases.map((address) => ({ ...address, ...DEMO_LIMITS })) : []
+    const parser = await openParser()
     const databases = await openDatabases([...settings.databases, ...demoDatabases], {
-      gate: await loadGate(),
+      gate: makeGate(parser),
       lifelines: identity.lifelines,
       clock,
       observe,
@@ -110,9 +112,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const tools = builtinTools({
       databases,
       schema: openSchemaCatalogues({ databases, clock }),
-      model: settings.model ? openModel(settings.model) : null,
+      parser,
+      model: settings.model ? openModel(settings.model, clock) : null,
       limits,
-      clock,
     })
     const pipeline = createPipeline({ tools, audit, clock, observe })
     const serverInfo = { name: settings.server.name, version: version() }

@@ -12,6 +12,8 @@ export interface Candidate {
 
 /** Words that one asked word may lead to: enough for any schema that people can read. */
 const MOST_CANDIDATES = 64
+/** Words looked at for three letters: a generated schema may have a hundred thousand that begin with `col`. */
+const MOST_LOOKED_AT = 10_000
 const LONGEST_WORD = 64
 const SHORTEST_PART = 3
 
@@ -64,7 +66,7 @@ export class Vocabulary {
       if (!rarest || list.length < rarest.length) rarest = list
     }
     const found: Candidate[] = []
-    for (const term of rarest ?? []) {
+    for (const term of (rarest ?? []).slice(0, MOST_LOOKED_AT)) {
       if (term === exact) continue
       const text = this.#terms[term] ?? ''
       const at = text.indexOf(word)
@@ -85,7 +87,8 @@ export class Vocabulary {
     const shared = new Map<number, number>()
     const trigrams = trigramsOf(word)
     for (const trigram of trigrams) {
-      for (const term of this.#trigrams.get(trigram) ?? []) shared.set(term, (shared.get(term) ?? 0) + 1)
+      for (const term of (this.#trigrams.get(trigram) ?? []).slice(0, MOST_LOOKED_AT))
+        shared.set(term, (shared.get(term) ?? 0) + 1)
     }
     // One edit touches three trigrams, a swap four.
     const least = Math.max(1, trigrams.length - 4 * allowed)
