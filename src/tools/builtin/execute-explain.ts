@@ -1,0 +1,55 @@
+import * as z from 'zod'
+import type { Tool } from '../tool.ts'
+import { databaseArgument, MOST_SQL_CHARS } from './arguments.ts'
+import { defineTool } from './define.ts'
+import type { BuiltinParts } from './parts.ts'
+import { paramsArgument } from './params.ts'
+
+const input = z.strictObject({
+  query: z.string().min(1).max(MOST_SQL_CHARS).describe('One SELECT statement'),
+  analyze: z.boolean().default(false).describe('Run it, to see real times and rows instead of estimates'),
+  params: paramsArgument,
+  database: databaseArgument,
+})
+
+const output = z.object({
+  database: z.string(),
+  analyzed: z.boolean(),
+  plan: z.string(),
+  truncated: z.boolean(),
+})
+
+export const executeExplain = (parts: BuiltinParts): Tool =>
+  defineTool(parts, {
+    name: 'execute_explain',
+    title: 'Explain a query',
+    description:
+      "Show PostgreSQL's plan for a SELECT: which indexes it uses, estimated rows and cost. With analyze it also runs the query, without returning its rows.",
+    input,
+    output,
+    async run({ query, analyze, params }, database, { caller, signal }) {
+      // Somebody who wrote EXPLAIN themselves gets what they wrote; the gate judges either.
+      const already = /^\s*explain\b/i.test(query)
+      const prefix = analyze ? 'EXPLAIN (ANALYZE, BUFFERS)' : 'EXPLAIN'
+      const answer = await parts.databases.run({
+        caller,
+        database,
+        sql: already ? query : `${prefix}\n${query}`,
+        ...(params === undefined ? {} : { params }),
+        maxRows: parts.limits.rows,
+        signal,
+      })
+      if (!answer.ok) return { outcome: 'refused', refusal: answer.error }
+      const lines = answer.value.rows.map(([line]) =>
+        typeof line === 'string' ? line : JSON.stringify(line),
+      )
+      const plan = lines.join('\n')
+      const { truncated } = answer.value
+      return {
+        outcome: 'done',
+        content: [{ type: 'text', text: truncated ? `${plan}\n… truncated at ${lines.length} lines` : plan }],
+        structured: { database, analyzed: analyze || already, plan, truncated },
+        rowCount: lines.length,
+      }
+    },
+  })

@@ -1,0 +1,195 @@
+import * as z from 'zod'
+import type { Refusal } from '../../access/refusal.ts'
+import type { Rows } from '../../databases/database.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
+import { answerQuestion } from '../model/answer-question.ts'
+import { readIntent } from '../model/intent.ts'
+import { schemaExtract } from '../model/schema-extract.ts'
+import type { CallContext, Tool, ToolResult } from '../tool.ts'
+import { databaseArgument, MOST_SQL_CHARS } from './arguments.ts'
+import { defineTool } from './define.ts'
+import { pageOf } from './page.ts'
+import { paramsArgument } from './params.ts'
+import type { BuiltinParts } from './parts.ts'
+import { relationJson, relationSchema } from './relation-json.ts'
+import { rowsText } from './rows-text.ts'
+
+const MOST_OFFSET = 1_000_000_000
+
+const input = z.strictObject({
+  query: z
+    .string()
+    .min(1)
+    .max(MOST_SQL_CHARS)
+    .describe('One SQL statement that reads, or a question in words'),
+  limit: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe('Most rows to answer; the server has a cap of its own'),
+  offset: z
+    .int()
+    .min(0)
+    .max(MOST_OFFSET)
+    .default(0)
+    .describe('Rows to leave out first; needs ORDER BY to be reliable'),
+  params: paramsArgument,
+  session: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'use up to 64 letters, digits, dots, hyphens or underscores')
+    .optional()
+    .describe('Calls with the same name share one connection; without it nothing is kept between calls'),
+  database: databaseArgument,
+})
+
+type Input = z.infer<typeof input>
+
+const output = z.object({
+  database: z.string(),
+  sql: z.string().optional().describe('What ran, when the query was a question'),
+  columns: z.array(z.object({ name: z.string(), type: z.string() })),
+  rows: z.array(z.array(z.unknown())),
+  row_count: z.int(),
+  truncated: z.boolean(),
+  truncated_by: z.enum(['rows', 'bytes']).optional(),
+  next_offset: z.int().optional().describe('Ask again with this offset for the next rows'),
+  duration_ms: z.number().optional(),
+  needs_sql: z
+    .boolean()
+    .optional()
+    .describe('True when a question was not answered: write SQL from schema and ask again'),
+  message: z.string().optional(),
+  schema: z.array(relationSchema).optional(),
+})
+
+export const queryDatabase = (parts: BuiltinParts): Tool =>
+  defineTool(parts, {
+    name: 'query_database',
+    title: 'Query the database',
+    description:
+      'Run one read-only SQL statement (PostgreSQL: SELECT, VALUES, TABLE, EXPLAIN, SHOW) and answer its rows. Rows and time are capped; a cut answer says how to go on with offset. A question in words is answered with SQL written for it, or with the part of the schema it needs.',
+    input,
+    output,
+    async run(args, database, context) {
+      const intent = readIntent(parts.parser, args.query)
+      const catalogue = intent.kind === 'sql' ? null : await parts.schema.of(database)
+      const aboutTable =
+        intent.kind === 'either' && catalogue !== null && catalogue.find(intent.name).length > 0
+      if (catalogue === null || (intent.kind === 'either' && !aboutTable)) {
+        return runSql(parts, args, database, context)
+      }
+      const extract = schemaExtract(catalogue, args.query)
+      if (parts.model === null) {
+        const why = 'No language model is configured here to answer questions.'
+        return askForSql(database, extract, why)
+      }
+      const answer = await answerQuestion({
+        question: args.query,
+        extract,
+        model: parts.model,
+        run: async (sql) => page(parts, { ...args, query: sql, params: undefined }, database, context),
+        signal: context.signal,
+      })
+      if (answer.outcome === 'rows') return done(answer.rows, args, database, answer.sql)
+      if (answer.outcome === 'no_sql') return askForSql(database, extract, answer.reason)
+      return { outcome: 'refused', refusal: answer.refusal }
+    },
+  })
+
+async function runSql(
+  parts: BuiltinParts,
+  args: Input,
+  database: string,
+  context: CallContext,
+): Promise<ToolResult> {
+  const rows = await page(parts, args, database, context)
+  return rows.ok ? done(rows.value, args, database, undefined) : { outcome: 'refused', refusal: rows.error }
+}
+
+interface Shown extends Rows {
+  readonly ordered: boolean
+}
+
+/** The rows from `offset` on, as many as the caller may have. */
+async function page(
+  parts: BuiltinParts,
+  args: Input,
+  database: string,
+  { caller, signal }: CallContext,
+): Promise<Result<Shown, Refusal>> {
+  const limit = Math.min(args.limit ?? parts.limits.rows, parts.limits.rows)
+  const prepared = pageOf(parts.parser, args.query, args.offset)
+  if (!prepared.ok) return prepared
+  const { sql, skip, ordered, shift } = prepared.value
+  const answer = await parts.databases.run({
+    caller,
+    database,
+    sql,
+    ...(args.params === undefined ? {} : { params: args.params }),
+    ...(args.session === undefined ? {} : { session: args.session }),
+    maxRows: Math.min(limit + skip, parts.limits.rows),
+    maxBytes: parts.limits.resultBytes,
+    signal,
+  })
+  if (!answer.ok) return err(atOwnPlace(answer.error, shift))
+  return ok({ ...answer.value, rows: skip > 0 ? answer.value.rows.slice(skip) : answer.value.rows, ordered })
+}
+
+function atOwnPlace(refused: Refusal, shift: number): Refusal {
+  return refused.position === undefined
+    ? refused
+    : { ...refused, position: Math.max(1, refused.position - shift) }
+}
+
+function done(rows: Shown, args: Input, database: string, sql: string | undefined): ToolResult {
+  const count = rows.rows.length
+  const nextOffset = rows.truncated && count > 0 ? args.offset + count : undefined
+  const lines: string[] = []
+  if (sql !== undefined) lines.push(`SQL: ${sql}`, '')
+  if (rows.columns.length > 0) lines.push(rowsText(rows))
+  lines.push(rows.truncated ? truncatedNote(rows, nextOffset) : `(${count} ${count === 1 ? 'row' : 'rows'})`)
+  return {
+    outcome: 'done',
+    content: [{ type: 'text', text: lines.join('\n') }],
+    structured: {
+      database,
+      ...(sql === undefined ? {} : { sql }),
+      columns: rows.columns.map(({ name, type }) => ({ name, type })),
+      rows: rows.rows,
+      row_count: count,
+      truncated: rows.truncated,
+      ...(rows.truncatedBy === undefined ? {} : { truncated_by: rows.truncatedBy }),
+      ...(nextOffset === undefined ? {} : { next_offset: nextOffset }),
+      duration_ms: Math.round(rows.durationMs * 1000) / 1000,
+    },
+    rowCount: count,
+  }
+}
+
+function truncatedNote(rows: Shown, nextOffset: number | undefined): string {
+  if (nextOffset === undefined)
+    return '… truncated: the first row alone is larger than an answer may be; ask for fewer columns'
+  const order = rows.ordered ? '' : ', and add ORDER BY so that no row is missed'
+  return `… truncated at ${rows.rows.length} rows${rows.truncatedBy === 'bytes' ? ' by size' : ''}; ask again with offset=${nextOffset}${order}`
+}
+
+/** A question that nobody here turns into SQL is answered with what its asker needs to do so. */
+function askForSql(database: string, extract: ReturnType<typeof schemaExtract>, why: string): ToolResult {
+  const message = `${why} Write one SQL statement from this part of the schema and call query_database again.`
+  return {
+    outcome: 'done',
+    content: [{ type: 'text', text: `${message}\n\n${extract.text}` }],
+    structured: {
+      database,
+      columns: [],
+      rows: [],
+      row_count: 0,
+      truncated: false,
+      needs_sql: true,
+      message,
+      schema: extract.relations.map((relation) => relationJson(relation)),
+    },
+    rowCount: 0,
+  }
+}
