@@ -50,9 +50,8 @@ describe('pages of tools/list', () => {
     const mcp = await mcpHarness({ tools: tools(150) })
     const list = await mcp.post(request('tools/list', {}))
     const next = list.json.result?.nextCursor
-    expect(((await mcp.post(request('tools/list', { cursor: next }))).json.result?.tools as []).length).toBe(
-      50,
-    )
+    const second = await mcp.post(request('tools/list', { cursor: next }))
+    expect(second.json.result?.tools).toHaveLength(50)
     const wrong = await mcp.post(request('tools/list', { cursor: 'invented' }))
     expect([wrong.status, wrong.json.error?.code]).toEqual([200, -32602])
     const modern = await mcp.post(...stateless('tools/list', { cursor: 'invented' }))
@@ -66,7 +65,7 @@ describe('pages of tools/list', () => {
     mcp.regrant('boss', { level: 'admin' })
     const names = async (as: string) => {
       const { json } = await mcp.post(request('tools/list', {}), {}, as)
-      return (json.result?.tools as { name: string }[]).map(({ name }) => name)
+      return ((json.result?.tools ?? []) as { name: string }[]).map(({ name }) => name)
     }
     expect(await names('reader')).toEqual(['tool-0000'])
     expect(await names('boss')).toEqual(['tool-0000', 'zz-admin'])
