@@ -14,6 +14,13 @@ export const COMMAND_GROUPS: readonly (readonly [heading: string, Readonly<Recor
       'token remove': () => import('./token-remove.ts'),
     },
   ],
+  [
+    'Questions',
+    {
+      'sql check': () => import('./sql-check.ts'),
+      selftest: () => import('./selftest.ts'),
+    },
+  ],
 ]
 
 const LOADERS: ReadonlyMap<string, Load> = new Map(
