@@ -1,5 +1,6 @@
 import { access, constants } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { sha256Hex } from '../lib/digest.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import { crossCheck } from './cross-check.ts'
 import { dialectOf } from './dialects/index.ts'
@@ -50,6 +51,8 @@ export interface Loaded {
   readonly file: string | null
   /** `native`, or the name of a foreign shape. */
   readonly dialect: string
+  /** SHA-256 of the file's text, by which `watchSettings` knows it again; `null` without a file. */
+  readonly digest: string | null
   /** What works but should be looked at. */
   readonly warnings: readonly Problem[]
   /** Native path of every setting that was given, and where. */
@@ -75,7 +78,8 @@ export async function loadSettings(options: LoadOptions): Promise<Result<Loaded,
   const failure = (): Result<Loaded, ConfigProblems> =>
     err({ file, problems: report.problems, warnings: report.warnings })
 
-  const written = file === null ? { root: emptyMap(), mode: 0 } : await readWritten(file, report)
+  const written =
+    file === null ? { root: emptyMap(), mode: 0, digest: null } : await readWritten(file, report)
   if (!written) return failure()
 
   const resolved = resolveReferences(written.root, env, report)
@@ -127,6 +131,7 @@ export async function loadSettings(options: LoadOptions): Promise<Result<Loaded,
     settings: freeze(settings),
     file,
     dialect: dialect?.name ?? 'native',
+    digest: written.digest,
     warnings: report.warnings,
     sources: sourcesOf(places),
   })
@@ -148,11 +153,11 @@ async function usualFile(cwd: string): Promise<string | null> {
 async function readWritten(
   file: string,
   report: Report,
-): Promise<{ root: MapNode; mode: number } | undefined> {
+): Promise<{ root: MapNode; mode: number; digest: string } | undefined> {
   const read = await readFile(file, report)
   if (!read) return undefined
   const root = parseText(read.text, file, report)
-  return root && { root, mode: read.mode }
+  return root && { root, mode: read.mode, digest: sha256Hex(read.text) }
 }
 
 /** The paths that each option of the command line sets. */

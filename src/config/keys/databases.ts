@@ -12,6 +12,7 @@ import {
   whole,
   withoutPassword,
 } from '../leaves.ts'
+import { memberPath } from '../node.ts'
 import { type PostgresUrl, parsePostgresUrl, SSL_MODES } from '../postgres-url.ts'
 import type { DatabaseSettings } from '../settings.ts'
 import {
@@ -114,7 +115,8 @@ const NO_URL: PostgresUrl = {
 export const databases = list(
   'PostgreSQL databases to serve. The first one is the default.',
   mapped(fields, (value, place, context): DatabaseSettings | undefined => {
-    const at = (key: string): Place => context.places.get(`${place.key}.${key}`) ?? place
+    const at = (key: string): Place =>
+      context.places.get(`${place.key}.${key}`) ?? { ...place, path: memberPath(place.path, key) }
     const wrong = (
       code: 'config_bad_value' | 'config_conflict' | 'config_missing',
       key: string,
