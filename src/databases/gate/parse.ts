@@ -139,5 +139,6 @@ function syntaxError(sql: string, message: string, position: number): Refusal {
   const hint = /^\s*desc(ribe)?\b/i.test(sql)
     ? '; PostgreSQL has no DESCRIBE: ask information_schema.columns or the schema tools'
     : ''
-  return refuseSql('sql.syntax', `${message}${where}${hint}`)
+  const refused = refuseSql('sql.syntax', `${message}${where}${hint}`)
+  return position > 0 ? { ...refused, position } : refused
 }

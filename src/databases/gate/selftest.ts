@@ -56,21 +56,15 @@ export function judgeOutcome(
       ? got === 'refused'
       : line.outcome === 'bound'
         ? got === 'cut' || got === 'failed'
-        : got === 'ran' || got === 'failed'
+        : got !== 'refused'
   return { ...line, passed, got, detail: result.ok ? null : result.error.rule }
 }
 
 function outcomeOf(result: Result<{ readonly truncated: boolean }, Refusal>): SelftestLine['got'] {
   if (result.ok) return result.value.truncated ? 'cut' : 'ran'
-  switch (result.error.code) {
-    case 'sql_timeout':
-    case 'result_too_large':
-      return 'cut'
-    case 'sql_failed':
-      return 'failed'
-    default:
-      return 'refused'
-  }
+  const { code } = result.error
+  if (code === 'sql_timeout' || code === 'result_too_large') return 'cut'
+  return code === 'sql_failed' ? 'failed' : 'refused'
 }
 
 /** Names of the parts that differ. */

@@ -1,46 +1,59 @@
+import { Fault } from '../../lib/fault.ts'
 import type { CatalogueQuery } from './catalogue.ts'
 import type { DatabaseState } from './selftest.ts'
 
-/** Catalogues whose rows are compared by their number and transaction ids: any change of an object shows. */
-const CATALOGUES = [
-  'pg_class',
-  'pg_proc',
-  'pg_type',
-  'pg_namespace',
-  'pg_rewrite',
-  'pg_trigger',
-  'pg_roles',
-  'pg_auth_members',
-  'pg_database',
-  'pg_db_role_setting',
-  'pg_extension',
-  'pg_largeobject_metadata',
-  'pg_description',
-  'pg_default_acl',
-  'pg_constraint',
-  'pg_event_trigger',
-]
+/** What identifies an object and what people change of it; not what VACUUM and ANALYZE keep there. */
+const CATALOGUES: Readonly<Record<string, string>> = {
+  pg_class: 'oid, relname, relkind, relowner, relacl, relrowsecurity, relhastriggers',
+  pg_attribute: 'attrelid, attnum, attname, atttypid, attacl',
+  pg_proc: 'oid, xmin::text',
+  pg_type: 'oid, xmin::text',
+  pg_namespace: 'oid, xmin::text',
+  pg_rewrite: 'oid, xmin::text',
+  pg_trigger: 'oid, xmin::text',
+  pg_constraint: 'oid, xmin::text',
+  pg_roles: 'oid, rolname, rolsuper, rolcanlogin, rolbypassrls, rolconfig',
+  pg_auth_members: 'roleid, member, admin_option',
+  pg_database: 'oid, datname, datdba, datacl',
+  pg_db_role_setting: 'setdatabase, setrole, setconfig',
+  pg_extension: 'oid, extversion',
+  pg_largeobject_metadata: 'oid, lomowner',
+  pg_description: 'objoid, objsubid, description',
+  pg_event_trigger: 'oid, xmin::text',
+  pg_publication: 'oid, pubname',
+}
+
+const hash = (columns: string, from: string): string =>
+  `(SELECT count(*) || ':' || coalesce(sum(hashtextextended(ROW(${columns})::text, 0)), 0) FROM ${from})`
+
+const PARTS: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    Object.entries(CATALOGUES).map(([table, columns]) => [table, hash(columns, `pg_catalog.${table}`)]),
+  ),
+  sequences: hash('schemaname, sequencename, last_value', 'pg_catalog.pg_sequences'),
+  'advisory locks': hash(
+    'l.classid, l.objid',
+    `pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = current_database() WHERE l.locktype = 'advisory'`,
+  ),
+  'prepared transactions': hash('gid', 'pg_catalog.pg_prepared_xacts'),
+  'replication slots': hash('slot_name', 'pg_catalog.pg_replication_slots'),
+  'settings of the server': hash(
+    'name, setting',
+    `pg_catalog.pg_settings WHERE source IN ('configuration file', 'command line', 'database', 'user', 'database user')`,
+  ),
+}
+
+const STATE_QUERY = `SELECT json_build_object(${Object.entries(PARTS)
+  .map(([name, sql]) => `'${name}', ${sql}`)
+  .join(', ')})::text AS answer`
 
 /**
- * Reads everything of a database that a statement could leave behind, as far as the asking role may see
- * it: objects, rows written, sequences, large objects, roles, advisory locks, open transactions of others
- * of this role, prepared transactions, replication slots. Cheap: no table is read.
+ * Reads everything of a database that a statement could leave behind besides rows, as far as the asking
+ * role may see it: objects, roles and rights, sequences, large objects, advisory locks, prepared
+ * transactions, replication slots, settings. One query; no table of a person's is read.
  */
 export async function readState(query: CatalogueQuery): Promise<DatabaseState> {
-  const parts: Record<string, string> = {}
-  for (const name of CATALOGUES)
-    parts[name] =
-      `SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) AS answer FROM pg_catalog.${name} t`
-  parts['sequences'] =
-    `SELECT coalesce(string_agg(schemaname || '.' || sequencename || '=' || coalesce(last_value::text, '-'), ',' ORDER BY schemaname, sequencename), '') AS answer FROM pg_catalog.pg_sequences`
-  parts['advisory locks'] =
-    `SELECT count(*)::text AS answer FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())`
-  parts['prepared transactions'] = `SELECT count(*)::text AS answer FROM pg_catalog.pg_prepared_xacts`
-  parts['replication slots'] = `SELECT count(*)::text AS answer FROM pg_catalog.pg_replication_slots`
-  parts['publications'] = `SELECT count(*)::text AS answer FROM pg_catalog.pg_publication`
-  parts['settings of the server'] =
-    `SELECT md5(string_agg(name || '=' || setting, '|' ORDER BY name)) AS answer FROM pg_catalog.pg_settings WHERE source IN ('configuration file', 'command line', 'database', 'user', 'database user')`
-  const state: Record<string, string> = {}
-  for (const [name, sql] of Object.entries(parts)) state[name] = JSON.stringify((await query(sql))[0] ?? null)
-  return state
+  const answer = (await query(STATE_QUERY))[0]?.['answer']
+  if (typeof answer !== 'string') throw new Fault('internal', 'the state of the database cannot be read')
+  return JSON.parse(answer) as DatabaseState
 }

@@ -58,7 +58,8 @@ class Walk {
     if (refused) return refused
 
     let inner = scope
-    if (kind === 'SelectStmt' && isFields(fields['withClause'])) {
+    if (kind === 'SelectStmt' && fields['withClause'] !== undefined) {
+      if (!isFields(fields['withClause'])) return malformed('WithClause')
       const visible = new Set(scope)
       const withRefused = this.#with(fields['withClause'], visible, depth)
       if (withRefused) return withRefused
