@@ -14,6 +14,8 @@ export const CLI_CODES = [
   'input_ended',
   'invalid_answer',
   'cancelled',
+  'file_exists',
+  'file_not_written',
 ] as const
 
 export type CliCode = (typeof CLI_CODES)[number]

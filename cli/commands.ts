@@ -15,8 +15,16 @@ export const COMMAND_GROUPS: readonly (readonly [heading: string, Readonly<Recor
     },
   ],
   [
+    'Configuration',
+    {
+      'config check': () => import('./config-check.ts'),
+      'config init': () => import('./config-init.ts'),
+    },
+  ],
+  [
     'Questions',
     {
+      'access explain': () => import('./access-explain.ts'),
       'sql check': () => import('./sql-check.ts'),
       selftest: () => import('./selftest.ts'),
     },

@@ -76,13 +76,13 @@ function show(invocation: Invocation, judged: Result<Judged, Refusal>, database:
     const { code, rule, message, node, allowed } = judged.error
     invocation.answer(
       {
-        outcome: 'refuse',
+        allowed: false,
         error: 'refused',
         message,
         code,
         rule,
         node: node ?? null,
-        allowed: allowed ?? null,
+        instead: allowed ?? null,
         database,
       },
       [
@@ -99,7 +99,7 @@ function show(invocation: Invocation, judged: Result<Judged, Refusal>, database:
   }
   const { statement, access, explain, relations } = judged.value
   invocation.answer(
-    { outcome: 'allow', statement, access, explain, relations, database },
+    { allowed: true, statement, access, explain, relations, database },
     [
       `${style.bold('Allowed')}: a read`,
       '',

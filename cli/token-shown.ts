@@ -53,6 +53,9 @@ const names = (allowed: Allowed): string =>
 const plural = (allowed: Allowed, one: string, many: string): string =>
   allowed !== 'all' && allowed.length === 1 ? one : many
 
+/** A token without an owner of its own belongs to its note or to itself. */
+const hidesOwner = ({ owner, note, id }: TokenRecord): boolean => ['', note, id].includes(owner)
+
 /** What a token was narrowed to: rows that say `all` would only be noise. */
 function narrowed(record: TokenRecord): readonly (readonly [string, string])[] {
   return [
@@ -74,9 +77,7 @@ export function issuedText(heading: string, issued: IssuedToken, now: number, st
       ['Token', style.bold(token.reveal())],
       ['ID', record.id],
       ['Note', printable(record.note) || '(none)'],
-      ...(record.owner === record.note || record.owner === ''
-        ? []
-        : [['Owner', printable(record.owner)] as const]),
+      ...(hidesOwner(record) ? [] : [['Owner', printable(record.owner)] as const]),
       ['Level', record.level],
       [plural(record.databases, 'Database', 'Databases'), names(record.databases)],
       ...narrowed(record),
@@ -118,9 +119,7 @@ function block(record: TokenRecord, now: number, style: Style): string {
     [
       ['ID', style.bold(record.id)],
       ['Note', printable(record.note) || '(none)'],
-      ...(record.owner === record.note || record.owner === ''
-        ? []
-        : [['Owner', printable(record.owner)] as const]),
+      ...(hidesOwner(record) ? [] : [['Owner', printable(record.owner)] as const]),
       ['Level', record.level],
       ...(record.databases === 'all'
         ? []

@@ -1,3 +1,4 @@
+import type { Settings } from '../src/config/settings.ts'
 import type { Tokens } from '../src/identity/tokens.ts'
 import type { ExitCode, Given, Invocation } from './command.ts'
 import { createNotices } from './notices.ts'
@@ -6,6 +7,7 @@ import { recordedTokens } from './recorded-tokens.ts'
 
 export interface TokenDesk {
   readonly tokens: Tokens
+  readonly settings: Settings
   /** Names of the configured databases, in the order of configuration. */
   readonly databases: readonly string[]
   /** Absolute path; `null` without one. */
@@ -48,6 +50,7 @@ export async function withTokens(
       })
       try {
         return await work({
+          settings,
           tokens: recordedTokens(identity.tokens, audit, clock),
           databases: settings.databases.map((database) => database.name),
           tokenFile,

@@ -41,14 +41,14 @@ describe('postern sql check', () => {
   it('C3 names the rule and the node that refused, and what would be allowed', async () => {
     expect(await check(['WITH d AS (DELETE FROM orders RETURNING *) SELECT * FROM d'])).toMatchObject({
       code: 1,
-      document: { outcome: 'refuse', rule: 'sql.write', node: 'DeleteStmt', database: 'main' },
+      document: { allowed: false, rule: 'sql.write', node: 'DeleteStmt', database: 'main' },
     })
     const { stdout } = await postern(['sql', 'check', 'DROP TABLE orders'], { cwd: dir })
     expect(stdout).toMatch(/^Refused: [\s\S]*Rule: +sql\.write\n +Node: +DropStmt\n +Allowed: +SELECT/)
   })
 
   it('judges the functions of the configured database', async () => {
-    expect(await check(['SELECT harmless(1)'])).toMatchObject({ code: 0, document: { outcome: 'allow' } })
+    expect(await check(['SELECT harmless(1)'])).toMatchObject({ code: 0, document: { allowed: true } })
     expect(await check(['SELECT writes()'])).toMatchObject({ code: 1, document: { rule: 'sql.function' } })
     expect((await check(['TABLE orders'])).document['relations']).toEqual([
       expect.stringMatching(/^\w+\.orders$/) as string,
@@ -61,7 +61,7 @@ describe('postern sql check', () => {
     })
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toEqual({
-      outcome: 'allow',
+      allowed: true,
       statement: 'SelectStmt',
       access: 'read',
       explain: false,

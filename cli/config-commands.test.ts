@@ -1,0 +1,143 @@
+import { mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { testInvocation } from '../test/support/invocation.ts'
+import type { Command } from './command.ts'
+import { command as check } from './config-check.ts'
+import { command as init } from './config-init.ts'
+import { GLOBAL_OPTIONS } from './global-options.ts'
+import { parse } from './parse.ts'
+
+let dir = ''
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'postern-cli-config-'))
+})
+
+afterEach(async () => {
+  await rm(dir, { recursive: true, force: true })
+})
+
+interface Ran {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+  readonly document: Readonly<Record<string, unknown>>
+}
+
+async function run(
+  command: Command,
+  words: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Ran> {
+  const json = words.includes('--json')
+  const given = parse(words, {
+    options: [...GLOBAL_OPTIONS, ...(command.options ?? [])],
+    arguments: command.arguments ?? [],
+  })
+  if (!given.ok) throw new Error(given.error.message)
+  const { invocation, stdout, stderr } = testInvocation({ env, json })
+  const code = await command.run(invocation, given.value)
+  await new Promise((resolve) => setImmediate(resolve))
+  const out = stdout()
+  return { code, out, err: stderr(), document: json ? (JSON.parse(out) as Record<string, unknown>) : {} }
+}
+
+describe('config init', () => {
+  it('writes a file that only its owner reads, and that config check finds good', async () => {
+    const file = join(dir, 'postern.yaml')
+    const written = await run(init, ['--config', file])
+    expect(written.code).toBe(0)
+    expect(written.out).toContain(file)
+    expect((await stat(file)).mode & 0o777).toBe(0o600)
+    const checked = await run(check, ['--config', file, '--json'])
+    expect(checked.code).toBe(0)
+    expect(checked.document).toMatchObject({ file, dialect: 'native', authentication: true, warnings: [] })
+  })
+
+  it('replaces a file only when it is told to', async () => {
+    const file = join(dir, 'postern.yaml')
+    await writeFile(file, 'mine', { mode: 0o644 })
+    const refused = await run(init, ['--config', file, '--json'])
+    expect(refused.code).toBe(1)
+    expect(refused.document).toMatchObject({ code: 'file_exists' })
+    expect(await readFile(file, 'utf8')).toBe('mine')
+    expect((await run(init, ['--config', file, '--force'])).code).toBe(0)
+    expect(await readFile(file, 'utf8')).toContain('server:')
+    expect((await stat(file)).mode & 0o777).toBe(0o600)
+  })
+
+  it('does not write through a dangling link', async () => {
+    const file = join(dir, 'postern.yaml')
+    await symlink(join(dir, 'elsewhere'), file)
+    expect((await run(init, ['--config', file])).code).toBe(1)
+  })
+
+  it.each([
+    ['none/postern.yaml', 'directory does not exist'],
+    ['postern.json', 'is YAML'],
+  ])('says why it cannot write %s', async (name, reason) => {
+    const ran = await run(init, ['--config', join(dir, name)])
+    expect(ran.code).toBe(1)
+    expect(ran.err).toContain(reason)
+  })
+})
+
+describe('config check', () => {
+  it('says what was understood, without a secret', async () => {
+    const file = join(dir, 'p.yaml')
+    await writeFile(
+      file,
+      'server: {addr: ":8080"}\nauth: {tokens: {ci: hunter2-hunter2-hunter2}}\ndatabases: [{name: shop, url: "postgres://reader:hunter2@h/d"}]\n',
+      { mode: 0o600 },
+    )
+    const { code, out, err } = await run(check, ['--config', file])
+    expect(code).toBe(0)
+    expect(out).toContain('The configuration is good.')
+    expect(out).toContain('shop (default): d on h:5432 as reader')
+    expect(out).toMatch(/Tokens +1: ci/)
+    expect(out).toMatch(
+      /One thing to look at:\n +p\.yaml:1:16 {2}server\.addr {2}is reached over the network without TLS/,
+    )
+    expect(out + err).not.toContain('hunter2')
+    const { document } = await run(check, ['--config', file, '--json'])
+    expect(document).toMatchObject({
+      tokens: ['ci'],
+      databases: [{ name: 'shop', host: 'h', user: 'reader' }],
+    })
+    expect(JSON.stringify(document)).not.toContain('hunter2')
+  })
+
+  it('names every problem at once', async () => {
+    const file = join(dir, 'p.yaml')
+    await writeFile(file, 'sever: {}\nlog: {level: loud}\nauth: {tokens: {a: $env:NOT_SET}}\n')
+    const { code, err } = await run(check, ['--config', file])
+    expect(code).toBe(1)
+    expect(err).toContain('p.yaml:1:1  sever  is not a key of the configuration  (did you mean "server"?)')
+    expect(err).toContain('log.level')
+    expect(err).toContain('NOT_SET')
+    const { document } = await run(check, ['--config', file, '--json'])
+    expect(document).toMatchObject({
+      code: 'config_invalid',
+      problems: [
+        { code: 'config_unknown_key' },
+        { code: 'config_bad_value' },
+        { code: 'config_missing_variable' },
+      ],
+    })
+  })
+
+  it('compares with another file', async () => {
+    const old = join(dir, 'old.yaml')
+    const next = join(dir, 'next.yaml')
+    await writeFile(old, 'databases: [{name: a, user: u, password: hunter2}]')
+    await writeFile(next, 'databases: [{name: a, user: u, password: hunter3, port: 6000}]')
+    const { out } = await run(check, ['--config', next, '--against', old])
+    expect(out).toContain('databases.a.port: 5432 → 6000')
+    expect(out).toContain('databases.a.password: changed')
+    expect(out).not.toContain('hunter')
+    expect((await run(check, ['--config', next, '--against', next])).out).toContain('Nothing differs.')
+    expect((await run(check, ['--config', next, '--against', join(dir, 'none.yaml')])).code).toBe(1)
+  })
+})
