@@ -65,7 +65,7 @@ function judge(error: Error, headerBytes: number): Refusal {
     case 'HPE_HEADER_OVERFLOW':
       return refusal(
         'headers_too_large',
-        'limits.header',
+        'limits.headerBytes',
         `the headers are longer than ${headerBytes} bytes`,
         {
           allowed: `headers up to ${headerBytes} bytes`,

@@ -57,7 +57,7 @@ export function readBody(
 }
 
 function tooLarge(bodyBytes: number): Refusal {
-  return refusal('body_too_large', 'limits.body', `the body is longer than ${bodyBytes} bytes`, {
+  return refusal('body_too_large', 'limits.bodyBytes', `the body is longer than ${bodyBytes} bytes`, {
     allowed: `bodies up to ${bodyBytes} bytes`,
   })
 }

@@ -20,7 +20,7 @@ export async function sendRaw(
   const socket = connect({ port, host: '127.0.0.1' })
   const chunks: Buffer[] = []
   const closed = await new Promise<boolean>((resolve) => {
-    let quiet = setTimeout(() => resolve(false), 5_000)
+    let quiet = setTimeout(() => resolve(false), 20_000)
     socket.on('data', (chunk) => {
       chunks.push(chunk)
       clearTimeout(quiet)
