@@ -164,7 +164,8 @@ describe('running calls', () => {
     await running()
     mcp.endpoint.close()
     const answer = await pending
-    expect([answer.status, answer.json.error?.data?.code]).toEqual([503, 'shutting_down'])
+    expect([answer.status, answer.json.error?.code]).toEqual([503, -32603])
+    expect(answer.json.error?.data?.code).toBe('shutting_down')
   })
 
   it('leave nothing behind, also when the tool answers after it was stopped', async () => {

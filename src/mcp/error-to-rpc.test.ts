@@ -1,9 +1,10 @@
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type McpHarness, mcpHarness, request, stateless } from '../../test/support/mcp-harness.ts'
 import { testTool } from '../../test/support/tools.ts'
 import { REFUSAL_CODES, refusal, type RefusalCode } from '../access/refusal.ts'
 import { Fault, FAULT_CODES, type FaultCode } from '../lib/fault.ts'
-import { refusalToRpc } from './error-to-rpc.ts'
+import { faultToRpc, refusalToRpc } from './error-to-rpc.ts'
 
 const refusing = testTool({
   name: 'refusing',
@@ -38,6 +39,22 @@ const writer = testTool({
   rule: { level: 'read-write' },
   strings: ['sql'],
   run: () => ({ outcome: 'done', content: [] }),
+})
+
+describe('docs/errors.md', () => {
+  const rows = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8').matchAll(
+    /^\| `(\w+)` \| \d+ \| (tool result|-?\d+) \|/gm,
+  )
+  const documented = new Map(Array.from(rows, ([, code = '', answer = '']) => [code, answer]))
+
+  it.each(REFUSAL_CODES)('says how %s is answered', (code) => {
+    const error = refusalToRpc(refusal(code, 'a.rule', 'no'), true)
+    expect(documented.get(code)).toBe(error === null ? 'tool result' : String(error.code))
+  })
+
+  it.each(FAULT_CODES)('says how %s is answered', (code) => {
+    expect(documented.get(code)).toBe(String(faultToRpc(new Fault(code, 'broken')).code))
+  })
 })
 
 describe('errors of tool calls', () => {

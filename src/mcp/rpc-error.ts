@@ -18,7 +18,6 @@ export const RPC_CODE = {
   notAcceptable: 406,
   tooMany: 429,
   cancelled: 499,
-  unavailable: 503,
 } as const
 
 /** What `WWW-Authenticate` must say beside the error (RFC 6750 §3.1). */

@@ -26,7 +26,7 @@ export const tooManyStreams = (limit: number): RpcError =>
   })
 
 export const shuttingDown = (): RpcError =>
-  rpcError(503, RPC_CODE.unavailable, 'the gateway is shutting down', {
+  rpcError(503, RPC_CODE.internal, 'the gateway is shutting down', {
     data: { code: 'shutting_down' },
     retryAfterS: 1,
   })
