@@ -110,6 +110,8 @@ export function parsePostgresUrl(text: string): Result<PostgresUrl, string> {
   if (port.includes(',')) return err(ONE_HOST)
   if (port !== '' && !(/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535))
     return err('has a port that is not a number from 1 to 65535')
+  // In the start-up packet a NUL ends a value, and what follows it would be read as the next parameter.
+  if ([user, password, database].some((part) => part.includes('\0'))) return err('holds a NUL byte')
   if (/[\p{Cc}\s]/u.test(host)) return err('has a host that is not a host name')
   return ok({
     host: host || null,
