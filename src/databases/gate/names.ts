@@ -68,7 +68,11 @@ export class CatalogueNames implements Names {
     this.#walk = walk
     for (const { source, target, function: fn } of catalogue.casts) {
       if (fn === null) continue
-      for (const type of new Set([source, target])) {
+      // A cast needs a value of its source and the mention of its target, or none for an implicit one. What
+      // a person made of the two decides where it is looked for: no mention of int4 is a mention of all
+      // types that can become one.
+      const types = [source, target].filter((oid) => oid >= FIRST_USER_OID)
+      for (const type of types.length > 0 ? types : [target]) {
         const known = this.#casts.get(type)
         if (known) known.push(fn)
         else this.#casts.set(type, [fn])
