@@ -79,7 +79,6 @@ function* texts(relation: Relation): Generator<[Field, string]> {
     for (const value of column.values ?? []) yield ['value', value]
   }
   for (const key of relation.foreignKeys) yield ['key', key.target.name]
-  for (const key of relation.referencedBy) yield ['key', key.source.name]
 }
 
 /** The stems of a text and, for names of several words, all of them as one: `orderlines` finds `order_lines`. */
@@ -96,11 +95,17 @@ class Index implements SchemaSearch {
   /** By word number: relation number and field, packed. */
   readonly #postings: readonly Uint32Array[]
   readonly #numbers: ReadonlyMap<string, number>
+  /** A word is more of `orders` than of `order_lines`. */
+  readonly #nameShares: Float32Array
 
   constructor(relations: readonly Relation[], vocabulary: Vocabulary, postings: readonly Uint32Array[]) {
     this.#relations = relations
     this.#vocabulary = vocabulary
     this.#postings = postings
+    this.#nameShares = Float32Array.from(
+      relations,
+      (relation) => 0.7 + 0.3 / Math.max(1, words(relation.name).length),
+    )
     this.#numbers = new Map(relations.map((relation, number) => [idOf(relation), number]))
   }
 
@@ -130,14 +135,18 @@ class Index implements SchemaSearch {
     const answered = new Map<number, number>()
     for (const word of asked) {
       const best = new Map<number, number>()
-      for (const candidate of this.#vocabulary.candidates(stem(word))) {
+      const candidates = this.#vocabulary.candidates(stem(word))
+      // One rarity for the word and all that is like it: a rare longer word must not beat the word itself.
+      const count = candidates.reduce((sum, { term }) => sum + (this.#postings[term]?.length ?? 0), 0)
+      const rarity = Math.log(1 + this.#relations.length / (1 + count))
+      for (const candidate of candidates) {
         const postings = this.#postings[candidate.term] ?? new Uint32Array()
-        const rarity = Math.log(1 + this.#relations.length / (1 + postings.length))
         for (const posting of postings) {
           const number = posting >>> FIELD_BITS
-          const field = FIELDS[posting & ((1 << FIELD_BITS) - 1)]
+          const low = posting & ((1 << FIELD_BITS) - 1)
+          const weight = (FIELDS[low]?.weight ?? 0) * (low === 0 ? (this.#nameShares[number] ?? 1) : 1)
           // Even a word that every table has is worth something, when it is the name of one.
-          const score = (field?.weight ?? 0) * candidate.weight * (0.3 + rarity)
+          const score = weight * candidate.weight * (0.3 + rarity)
           if (score > (best.get(number) ?? 0)) best.set(number, score)
         }
       }
@@ -169,7 +178,9 @@ class Index implements SchemaSearch {
       for (const neighbour of new Set(joined.map(idOf))) {
         const other = this.#numbers.get(neighbour)
         if (other === undefined || other === number) continue
-        scores.set(other, (scores.get(other) ?? 0) + score * NEIGHBOUR_SHARE)
+        // What everything leads to, such as a table of tenants, tells little.
+        const hub = Math.sqrt(Math.max(1, this.#relations[other]?.referencedBy.length ?? 1))
+        scores.set(other, (scores.get(other) ?? 0) + (score * NEIGHBOUR_SHARE) / hub)
         const list = lent.get(other) ?? []
         lent.set(other, list)
         if (list.length < 3) list.push(displayName(lender))

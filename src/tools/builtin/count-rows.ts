@@ -4,6 +4,7 @@ import type { Parser } from '../../databases/gate/parse.ts'
 import type { Relation } from '../../databases/schema/relation.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Tool } from '../tool.ts'
+import { asReader } from './as-reader.ts'
 import { databaseArgument, identifierArgument } from './arguments.ts'
 import { defineTool } from './define.ts'
 import { findRelation, quoteName } from './find-relation.ts'
@@ -45,7 +46,13 @@ export const countRows = (parts: BuiltinParts): Tool =>
       if (!found.ok) return { outcome: 'refused', refusal: found.error }
       const sql = countStatement(parts.parser, found.value, where)
       if (!sql.ok) return { outcome: 'refused', refusal: sql.error }
-      const answer = await parts.databases.run({ caller, database, sql: sql.value, maxRows: 1, signal })
+      const answer = await parts.databases.run({
+        caller: asReader(caller),
+        database,
+        sql: sql.value,
+        maxRows: 1,
+        signal,
+      })
       if (!answer.ok) return { outcome: 'refused', refusal: answer.error }
       const count = Number(answer.value.rows[0]?.[0])
       const name = `${found.value.schema}.${found.value.name}`

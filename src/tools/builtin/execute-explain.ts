@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import type { Tool } from '../tool.ts'
+import { asReader } from './as-reader.ts'
 import { databaseArgument, MOST_SQL_CHARS } from './arguments.ts'
 import { defineTool } from './define.ts'
 import type { BuiltinParts } from './parts.ts'
@@ -30,9 +31,10 @@ export const executeExplain = (parts: BuiltinParts): Tool =>
     async run({ query, analyze, params }, database, { caller, signal }) {
       // Somebody who wrote EXPLAIN themselves gets what they wrote; the gate judges either.
       const already = /^\s*explain\b/i.test(query)
-      const prefix = analyze ? 'EXPLAIN (ANALYZE, BUFFERS)' : 'EXPLAIN'
+      // Options in parentheses, so that a query cannot begin with options of its own.
+      const prefix = analyze ? 'EXPLAIN (ANALYZE, BUFFERS)' : 'EXPLAIN (COSTS)'
       const answer = await parts.databases.run({
-        caller,
+        caller: asReader(caller),
         database,
         sql: already ? query : `${prefix}\n${query}`,
         ...(params === undefined ? {} : { params }),

@@ -7,8 +7,6 @@ export interface Page {
   readonly sql: string
   /** Rows to leave out after they came, where SQL cannot. */
   readonly skip: number
-  /** Without an ORDER BY two pages may show the same row twice, or never. */
-  readonly ordered: boolean
   /** Characters put before the statement, by which a place in an error is off. */
   readonly shift: number
 }
@@ -28,16 +26,24 @@ export function pageOf(parser: Pick<Parser, 'parse'>, sql: string, offset: numbe
   const parsed = parser.parse(sql)
   if (!parsed.ok) return parsed
   const [first] = parsed.value.stmts ?? []
-  const statement = (first as { stmt?: { SelectStmt?: SelectShape } } | undefined)?.stmt?.SelectStmt
-  const whole = { sql, skip: offset, ordered: statement?.sortClause !== undefined, shift: 0 }
-  if (offset === 0 || statement === undefined || parsed.value.stmts?.length !== 1) return ok(whole)
+  const statement = selectOf(first)
+  if (statement === undefined || parsed.value.stmts?.length !== 1) return ok({ sql, skip: offset, shift: 0 })
   const text = statementText(sql, first as { stmt_location?: number; stmt_len?: number })
   const limited = statement.limitCount !== undefined || statement.limitOffset !== undefined
   const before = limited ? 'SELECT * FROM (' : '('
   // A line of its own, or a comment at the end would swallow the parenthesis.
   const after = limited ? `\n) AS page OFFSET ${offset}` : `\n) OFFSET ${offset}`
-  return ok({ sql: `${before}${text}${after}`, skip: 0, ordered: whole.ordered, shift: before.length })
+  return ok({ sql: `${before}${text}${after}`, skip: 0, shift: before.length })
 }
+
+/** Whether rows come in an order of their own: without one, two pages may show the same row twice, or never. */
+export function isOrdered(parser: Pick<Parser, 'parse'>, sql: string): boolean {
+  const parsed = parser.parse(sql)
+  return parsed.ok && selectOf(parsed.value.stmts?.[0])?.sortClause !== undefined
+}
+
+const selectOf = (raw: unknown): SelectShape | undefined =>
+  (raw as { stmt?: { SelectStmt?: SelectShape } } | undefined)?.stmt?.SelectStmt
 
 /** Without the semicolon. The parser counts in bytes of UTF-8; a length of 0 means to the end. */
 function statementText(sql: string, place: { stmt_location?: number; stmt_len?: number }): string {

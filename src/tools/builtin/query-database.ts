@@ -1,14 +1,16 @@
 import * as z from 'zod'
 import type { Refusal } from '../../access/refusal.ts'
 import type { Rows } from '../../databases/database.ts'
+import type { SchemaCatalogue } from '../../databases/schema/catalogue.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { answerQuestion } from '../model/answer-question.ts'
 import { readIntent } from '../model/intent.ts'
 import { schemaExtract } from '../model/schema-extract.ts'
 import type { CallContext, Tool, ToolResult } from '../tool.ts'
+import { asReader } from './as-reader.ts'
 import { databaseArgument, MOST_SQL_CHARS } from './arguments.ts'
 import { defineTool } from './define.ts'
-import { pageOf } from './page.ts'
+import { isOrdered, pageOf } from './page.ts'
 import { paramsArgument } from './params.ts'
 import type { BuiltinParts } from './parts.ts'
 import { relationJson, relationSchema } from './relation-json.ts'
@@ -72,43 +74,56 @@ export const queryDatabase = (parts: BuiltinParts): Tool =>
     input,
     output,
     async run(args, database, context) {
-      const intent = readIntent(parts.parser, args.query)
-      const catalogue = intent.kind === 'sql' ? null : await parts.schema.of(database)
-      const aboutTable =
-        intent.kind === 'either' && catalogue !== null && catalogue.find(intent.name).length > 0
-      if (catalogue === null || (intent.kind === 'either' && !aboutTable)) {
-        return runSql(parts, args, database, context)
-      }
-      const extract = schemaExtract(catalogue, args.query)
-      if (parts.model === null) {
-        const why = 'No language model is configured here to answer questions.'
-        return askForSql(database, extract, why)
-      }
-      const answer = await answerQuestion({
-        question: args.query,
-        extract,
-        model: parts.model,
-        run: async (sql) => page(parts, { ...args, query: sql, params: undefined }, database, context),
-        signal: context.signal,
-      })
-      if (answer.outcome === 'rows') return done(answer.rows, args, database, answer.sql)
-      if (answer.outcome === 'no_sql') return askForSql(database, extract, answer.reason)
-      return { outcome: 'refused', refusal: answer.refusal }
+      // Most calls are SQL: it runs at once, and only what cannot run is looked at again.
+      const rows = await page(parts, args, database, context)
+      if (rows.ok) return done(parts, rows.value, args, database, undefined)
+      const catalogue = await asQuestion(parts, args.query, rows.error, database)
+      return catalogue === null
+        ? { outcome: 'refused', refusal: rows.error }
+        : answer(parts, args, catalogue, database, context)
     },
   })
 
-async function runSql(
+/** The schema to answer from, when the text that could not run is a question; otherwise `null`. */
+async function asQuestion(
+  parts: BuiltinParts,
+  text: string,
+  refused: Refusal,
+  database: string,
+): Promise<SchemaCatalogue | null> {
+  if (refused.code !== 'sql_syntax' && refused.code !== 'sql_failed') return null
+  const intent = readIntent(parts.parser, text)
+  if (intent.kind === 'sql') return null
+  const catalogue = await parts.schema.of(database)
+  if (intent.kind === 'either' && catalogue.find(intent.name).length === 0) return null
+  return catalogue
+}
+
+async function answer(
   parts: BuiltinParts,
   args: Input,
+  catalogue: SchemaCatalogue,
   database: string,
   context: CallContext,
 ): Promise<ToolResult> {
-  const rows = await page(parts, args, database, context)
-  return rows.ok ? done(rows.value, args, database, undefined) : { outcome: 'refused', refusal: rows.error }
-}
-
-interface Shown extends Rows {
-  readonly ordered: boolean
+  const extract = schemaExtract(catalogue, args.query)
+  if (parts.model === null) {
+    return askForSql(database, extract, 'No language model is configured here to answer questions.')
+  }
+  const answered = await answerQuestion({
+    question: args.query,
+    extract,
+    model: parts.model,
+    run: async (sql) =>
+      page(parts, { ...args, query: sql, params: undefined }, database, {
+        ...context,
+        caller: asReader(context.caller),
+      }),
+    signal: context.signal,
+  })
+  if (answered.outcome === 'rows') return done(parts, answered.rows, args, database, answered.sql)
+  if (answered.outcome === 'no_sql') return askForSql(database, extract, answered.reason)
+  return { outcome: 'refused', refusal: answered.refusal }
 }
 
 /** The rows from `offset` on, as many as the caller may have. */
@@ -117,11 +132,14 @@ async function page(
   args: Input,
   database: string,
   { caller, signal }: CallContext,
-): Promise<Result<Shown, Refusal>> {
+): Promise<Result<Rows, Refusal>> {
   const limit = Math.min(args.limit ?? parts.limits.rows, parts.limits.rows)
-  const prepared = pageOf(parts.parser, args.query, args.offset)
+  const prepared =
+    args.offset === 0
+      ? ok({ sql: args.query, skip: 0, shift: 0 })
+      : pageOf(parts.parser, args.query, args.offset)
   if (!prepared.ok) return prepared
-  const { sql, skip, ordered, shift } = prepared.value
+  const { sql, skip, shift } = prepared.value
   const answer = await parts.databases.run({
     caller,
     database,
@@ -133,7 +151,7 @@ async function page(
     signal,
   })
   if (!answer.ok) return err(atOwnPlace(answer.error, shift))
-  return ok({ ...answer.value, rows: skip > 0 ? answer.value.rows.slice(skip) : answer.value.rows, ordered })
+  return skip === 0 ? answer : ok({ ...answer.value, rows: answer.value.rows.slice(skip) })
 }
 
 function atOwnPlace(refused: Refusal, shift: number): Refusal {
@@ -142,13 +160,23 @@ function atOwnPlace(refused: Refusal, shift: number): Refusal {
     : { ...refused, position: Math.max(1, refused.position - shift) }
 }
 
-function done(rows: Shown, args: Input, database: string, sql: string | undefined): ToolResult {
+function done(
+  parts: BuiltinParts,
+  rows: Rows,
+  args: Input,
+  database: string,
+  sql: string | undefined,
+): ToolResult {
   const count = rows.rows.length
   const nextOffset = rows.truncated && count > 0 ? args.offset + count : undefined
   const lines: string[] = []
   if (sql !== undefined) lines.push(`SQL: ${sql}`, '')
   if (rows.columns.length > 0) lines.push(rowsText(rows))
-  lines.push(rows.truncated ? truncatedNote(rows, nextOffset) : `(${count} ${count === 1 ? 'row' : 'rows'})`)
+  lines.push(
+    rows.truncated
+      ? truncatedNote(rows, nextOffset, isOrdered(parts.parser, sql ?? args.query))
+      : `(${count} ${count === 1 ? 'row' : 'rows'})`,
+  )
   return {
     outcome: 'done',
     content: [{ type: 'text', text: lines.join('\n') }],
@@ -167,10 +195,10 @@ function done(rows: Shown, args: Input, database: string, sql: string | undefine
   }
 }
 
-function truncatedNote(rows: Shown, nextOffset: number | undefined): string {
+function truncatedNote(rows: Rows, nextOffset: number | undefined, ordered: boolean): string {
   if (nextOffset === undefined)
     return '… truncated: the first row alone is larger than an answer may be; ask for fewer columns'
-  const order = rows.ordered ? '' : ', and add ORDER BY so that no row is missed'
+  const order = ordered ? '' : ', and add ORDER BY so that no row is missed'
   return `… truncated at ${rows.rows.length} rows${rows.truncatedBy === 'bytes' ? ' by size' : ''}; ask again with offset=${nextOffset}${order}`
 }
 

@@ -19,7 +19,7 @@ const BEGINNINGS = [
   /^with\s+(recursive\s|("[^"]*"|\w+)\s*(\(|as\b))/,
   /^values\s*\(/,
   /^table\s+(only\s+)?[\w."]+\s*$/,
-  /^show\s+[\w."]+\s*;?\s*$/,
+  /^show\s+[\w."]+\s*(;|$)/,
   /^(explain|analy[sz]e)\s*(\(|(analy[sz]e|verbose|select|with|values|table|insert|update|delete|create|execute|declare)\b)/,
   /^insert\s+into\b/,
   /^update\s+(only\s+)?[\w."]+\s+((as\s+)?\w+\s+)?set\b/,
