@@ -6,7 +6,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pg from 'pg'
+import { Client, type QueryArrayConfig } from 'pg'
 import { startEmbeddedServer } from '../src/databases/embedded/server.ts'
 import { loadGate } from '../src/databases/gate/judge.ts'
 import { openDatabases } from '../src/databases/open.ts'
@@ -25,7 +25,7 @@ const JOIN = `SELECT c.name, o.id, sum(i.quantity) AS quantity FROM customers c 
 const dir = await mkdtemp(join(tmpdir(), 'postern-bench-'))
 const server = await startEmbeddedServer({ dir: join(dir, 'postgres'), durable: false })
 const address = { host: server.host, port: server.port, database: 'postgres' }
-const superuser = new pg.Client({
+const superuser = new Client({
   ...address,
   user: server.superuser.user,
   password: server.superuser.password.reveal(),
@@ -81,13 +81,13 @@ const postern = async (sql: string): Promise<void> => {
 
 const clients = await Promise.all(
   Array.from({ length: 16 }, async () => {
-    const client = new pg.Client({ ...address, user: 'bench', password: 'bench' })
+    const client = new Client({ ...address, user: 'bench', password: 'bench' })
     await client.connect()
     return client
   }),
 )
-const extended = (client: pg.Client, text: string): Promise<unknown> =>
-  client.query({ text, rowMode: 'array', queryMode: 'extended' } as pg.QueryArrayConfig)
+const extended = (client: Client, text: string): Promise<unknown> =>
+  client.query({ text, rowMode: 'array', queryMode: 'extended' } as QueryArrayConfig)
 const plain = (sql: string) => async (worker: number) => {
   await extended(clients[worker]!, sql)
 }

@@ -15,7 +15,7 @@ export interface AuditWriterOptions {
 }
 
 /** Written in one transaction: long enough to be cheap, short enough not to hold up the event loop. */
-const BATCH_EVENTS = 250
+const BATCH_EVENTS = 256
 
 /** After a failed write the next try waits this long, doubling up to `LONGEST_RETRY_MS`. */
 const FIRST_RETRY_MS = 100
@@ -49,8 +49,10 @@ export class AuditWriter implements AuditSink {
 
   record(event: AuditEvent): void {
     this.#waiting.push(event)
-    if (this.#waiting.length >= BATCH_EVENTS) this.#startWriting()
-    else this.#schedule(this.#options.flushIntervalMs)
+    // While the store fails, only the timer tries again: not every event anew.
+    const failing = this.#retryMs > FIRST_RETRY_MS
+    if (this.#waiting.length >= BATCH_EVENTS && !this.#writing && !failing) void this.#write('whole batches')
+    this.#schedule(this.#options.flushIntervalMs)
   }
 
   /**
@@ -81,7 +83,7 @@ export class AuditWriter implements AuditSink {
   async flush(): Promise<void> {
     while (this.#waiting.length > 0 || this.#writing) {
       const before = this.#waiting.length
-      const failed = await this.#write()
+      const failed = await this.#write('all')
       if (failed !== undefined && this.#waiting.length >= before) throw failed
     }
   }
@@ -97,25 +99,21 @@ export class AuditWriter implements AuditSink {
     if (this.#cancelTimer || this.#writing || this.#closed) return
     this.#cancelTimer = this.#clock.after(delayMs, () => {
       this.#cancelTimer = undefined
-      this.#startWriting()
+      void this.#write('all')
     })
   }
 
-  #startWriting(): void {
-    if (this.#writing) return
-    this.#cancelTimer?.()
-    this.#cancelTimer = undefined
-    void this.#write()
-  }
-
-  /** Writes until nothing waits. Answers the fault that stopped it, if one did; never rejects. */
-  async #write(): Promise<unknown> {
+  /**
+   * Writes what waits. Under load only whole batches: each commit costs the same, however little it holds, and
+   * the timer brings the rest. Answers the fault that stopped it, if one did; never rejects.
+   */
+  async #write(extent: 'all' | 'whole batches'): Promise<unknown> {
     if (this.#writing) {
       await this.#writing
       return undefined
     }
     let fault: unknown
-    this.#writing = this.#writeBatches().catch((error: unknown) => {
+    this.#writing = this.#writeBatches(extent === 'all' ? 1 : BATCH_EVENTS).catch((error: unknown) => {
       fault = error
     })
     await this.#writing
@@ -132,8 +130,8 @@ export class AuditWriter implements AuditSink {
     return fault
   }
 
-  async #writeBatches(): Promise<void> {
-    while (this.#waiting.length > 0) {
+  async #writeBatches(fewest: number): Promise<void> {
+    while (this.#waiting.length >= fewest) {
       const batch = this.#waiting.slice(0, BATCH_EVENTS)
       await this.#db.transaction().execute(async (trx) => {
         const head = await reserveAuditSeqs(trx, batch.length)

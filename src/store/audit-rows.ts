@@ -29,8 +29,11 @@ export interface AuditRowFilter {
   readonly beforeSeq?: number
 }
 
-/** Rows of one INSERT: 5 values each, well under SQLite's 32,766 and PostgreSQL's 65,535 parameters. */
-const ROWS_PER_INSERT = 500
+/**
+ * Rows of one INSERT, from many to one. A batch is cut into these sizes, so that there are few statements to
+ * prepare whatever its length; 5 values a row stay well under SQLite's 32,766 and PostgreSQL's 65,535 parameters.
+ */
+const ROWS_PER_INSERT = [256, 64, 16, 4, 1] as const
 
 /**
  * Reserves `count` numbers and answers the head before them. The UPDATE takes the row lock (PostgreSQL)
@@ -47,11 +50,14 @@ export async function reserveAuditSeqs(db: Kysely<StoreSchema>, count: number): 
 }
 
 export async function insertAuditRows(db: Kysely<StoreSchema>, rows: readonly AuditRow[]): Promise<void> {
-  for (let start = 0; start < rows.length; start += ROWS_PER_INSERT) {
+  let start = 0
+  while (start < rows.length) {
+    const left = rows.length - start
+    const size = ROWS_PER_INSERT.find((rowCount) => rowCount <= left) ?? 1
     await db
       .insertInto('audit_entries')
       .values(
-        rows.slice(start, start + ROWS_PER_INSERT).map((row) => ({
+        rows.slice(start, start + size).map((row) => ({
           seq: row.seq,
           at: row.at,
           entry: row.entry,
@@ -60,6 +66,7 @@ export async function insertAuditRows(db: Kysely<StoreSchema>, rows: readonly Au
         })),
       )
       .execute()
+    start += size
   }
   const last = rows.at(-1)
   if (last) await db.updateTable('audit_head').set({ hash: last.hash }).where('id', '=', 1).execute()

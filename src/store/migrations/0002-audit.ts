@@ -18,7 +18,8 @@ export const auditMigration: Migration = {
   async up(trx, kind) {
     let table = trx.schema
       .createTable('audit_entries')
-      .addColumn('seq', 'bigint', (column) => column.primaryKey())
+      // In SQLite only `integer` makes the key the row's own number, without an index of its own.
+      .addColumn('seq', kind === 'sqlite' ? 'integer' : 'bigint', (column) => column.primaryKey())
       .addColumn('at', 'bigint', (column) => column.notNull())
       .addColumn('entry', 'text', (column) => column.notNull())
       .addColumn('previous_hash', 'text', (column) => column.notNull())

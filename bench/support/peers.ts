@@ -1,0 +1,98 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** Other gateways that figures are compared with; installed on demand, outside the project's dependencies. */
+const PEERS = ['@toolbox-sdk/server@1.12.0', '@bytebase/dbhub@1.4.0'] as const
+const FOLDER = fileURLToPath(new URL('../../.bench/peers', import.meta.url))
+
+/** Installs the peers once and answers the folder of their packages. */
+export async function installPeers(): Promise<string> {
+  const modules = join(FOLDER, 'node_modules')
+  if (!existsSync(join(modules, '@bytebase', 'dbhub'))) {
+    await mkdir(FOLDER, { recursive: true })
+    await writeFile(join(FOLDER, 'package.json'), '{ "private": true }\n')
+    execFileSync(
+      'npm',
+      ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', ...PEERS],
+      {
+        cwd: FOLDER,
+        stdio: ['ignore', 'ignore', 'inherit'],
+      },
+    )
+  }
+  return modules
+}
+
+/** A server in a process of its own. */
+export interface Started {
+  readonly port: number
+  readonly pid: number
+  stop(): Promise<void>
+}
+
+export async function freePort(): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => {
+        if (typeof address === 'object' && address) resolve(address.port)
+        else reject(new Error('no port'))
+      })
+    })
+  })
+}
+
+/** Starts a command and waits until its port accepts connections. */
+export async function start(
+  command: string,
+  args: readonly string[],
+  port: number,
+  options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
+): Promise<Started> {
+  const child: ChildProcess = spawn(command, args, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let complaint = ''
+  child.stderr?.on('data', (chunk: Buffer) => {
+    complaint = (complaint + chunk.toString()).slice(-2_000)
+  })
+  const ended = new Promise<void>((resolve) =>
+    child.once('close', () => {
+      resolve()
+    }),
+  )
+  for (let attempt = 0; ; attempt += 1) {
+    if (await accepts(port)) break
+    if (child.exitCode !== null || attempt > 300) throw new Error(`${command} did not start\n${complaint}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  return {
+    port,
+    pid: child.pid as number,
+    stop: async () => {
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => {
+      resolve(false)
+    })
+  })
+}
