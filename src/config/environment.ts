@@ -14,8 +14,14 @@ import type { Report } from './problem.ts'
 import type { Environment } from './references.ts'
 import { type Row, variableWord } from './rows.ts'
 
-/** Read by the command line or by clients, not a setting. */
-const OTHERS = new Set(['POSTERN_CONFIG', 'POSTERN_DEBUG', 'POSTERN_TOKEN', 'POSTERN_URL'])
+/** Read by the command line, its launcher or clients: not settings. */
+const OTHERS = new Set([
+  'POSTERN_CONFIG',
+  'POSTERN_DEBUG',
+  'POSTERN_LAUNCHED',
+  'POSTERN_TOKEN',
+  'POSTERN_URL',
+])
 
 /** What Kubernetes sets for a service called `postern`, and Docker for a linked container. */
 const ORCHESTRATOR =

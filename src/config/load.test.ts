@@ -400,6 +400,16 @@ mcpServers: {}
     expect(problems[0]).toMatch(/^postern\.yaml:\d+:\d+ {2}/)
   })
 
+  it('name every key that a URL holds, too', async () => {
+    const { problems } = await attempt(
+      'databases: [{name: a, url: "postgres://u:p@h/d", user: u, password: p, port: 1}]',
+    )
+    expect(problems.map((line) => line.split('  ')[1])).toEqual([
+      'databases[0].user',
+      'databases[0].password',
+    ])
+  })
+
   it('name every missing variable, and say nothing else about their values', async () => {
     const { codes, problems } = await attempt(
       'server: {addr: $env:A}\nauth: {tokens: {t: $env:B}}\ndatabases: [{name: x, url: $env:C}]',
@@ -476,6 +486,8 @@ describe('environment variables', () => {
           POSTERN_LOG_FORMAT: '',
           POSTERN_TOKEN: 'of-a-client',
           POSTERN_CONFIG: 'read elsewhere',
+          POSTERN_DEBUG: '1',
+          POSTERN_LAUNCHED: '1',
           POSTERN_SERVICE_HOST: '10.0.0.1',
           POSTERN_PORT_8080_TCP_ADDR: '10.0.0.1',
         },

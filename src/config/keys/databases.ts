@@ -134,9 +134,12 @@ export const databases = list(
     const urlFirst = fromEnvironment('url')
     const pick = <K extends keyof PostgresUrl & keyof Values>(key: K): Values[K] | PostgresUrl[K] =>
       urlFirst && !fromEnvironment(key) ? (url[key] ?? value[key]) : (value[key] ?? url[key])
-    for (const key of ['host', 'port', 'database', 'user', 'password', 'sslmode', 'sslRootCert'] as const)
-      if (value[key] !== null && url[key] !== null && !urlFirst && !fromEnvironment(key))
-        return wrong('config_conflict', key, 'is in the url, too: keep one of the two')
+    const keysOfUrl = ['host', 'port', 'database', 'user', 'password', 'sslmode', 'sslRootCert'] as const
+    const doubled = keysOfUrl.filter(
+      (key) => value[key] !== null && url[key] !== null && !urlFirst && !fromEnvironment(key),
+    )
+    for (const key of doubled) wrong('config_conflict', key, 'is in the url, too: keep one of the two')
+    if (doubled.length > 0) return undefined
 
     const host = pick('host') ?? 'localhost'
     if (!host.startsWith('/') && !isIPv6(host) && (host.includes(',') || /[\s@/?:]/.test(host)))
