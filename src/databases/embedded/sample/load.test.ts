@@ -59,6 +59,24 @@ describe('the sample data', () => {
     expect(Number(rows[0]?.rows)).toBeLessThan(130_000)
   })
 
+  test('hold every foreign key, although loading does not check them', async () => {
+    const { rows: keys } = await owner.query<{ child: string; parent: string; column: string; key: string }>(
+      `SELECT c.conrelid::regclass AS child, c.confrelid::regclass AS parent, a.attname AS column, k.attname AS key
+       FROM pg_constraint AS c
+       JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+       JOIN pg_attribute AS k ON k.attrelid = c.confrelid AND k.attnum = c.confkey[1]
+       WHERE c.contype = 'f' AND c.conparentid = 0 AND cardinality(c.conkey) = 1`,
+    )
+    expect(keys.length).toBeGreaterThan(30)
+    for (const { child, parent, column, key } of keys) {
+      const { rows } = await owner.query<{ orphans: string }>(
+        `SELECT count(*) AS orphans FROM ${child} AS c
+         WHERE c.${column} IS NOT NULL AND NOT EXISTS (SELECT FROM ${parent} AS p WHERE p.${key} = c.${column})`,
+      )
+      expect({ child, column, orphans: rows[0]?.orphans }).toEqual({ child, column, orphans: '0' })
+    }
+  })
+
   test('never let a row of one tenant lead to a row of the other', async () => {
     const { rows: keys } = await owner.query<{ child: string; parent: string; column: string; key: string }>(
       `SELECT c.conrelid::regclass AS child, c.confrelid::regclass AS parent, a.attname AS column, k.attname AS key
