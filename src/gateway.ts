@@ -78,7 +78,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const store = await openStore(settings.store, { clock, observe })
     closers.push(() => store.close())
 
-    const audit = openAudit(store.db, clock, observe, settings.audit)
+    const threadFile = settings.store.kind === 'sqlite' ? { threadFile: settings.store.file } : {}
+    const audit = openAudit(store.db, clock, observe, { ...settings.audit, ...threadFile })
     closers.push(() => audit.close())
 
     const identity = await openIdentity({

@@ -9,11 +9,14 @@ import { systemClock } from '../lib/clock.ts'
 import { Secret } from '../lib/secret.ts'
 import type { Observation } from '../observe/observation.ts'
 import { openStore, type Store, type StoreOptions } from '../store/open.ts'
-import { GENESIS_HASH, linkEvents, linkHash } from './chain.ts'
+import { GENESIS_HASH, linkEntries, linkHash } from './chain.ts'
 import type { AuditEvent } from './entry.ts'
 import { type AuditLog, openAudit } from './open.ts'
 
 const DAY_MS = 86_400_000
+/** A busy machine may need a while to start a thread. */
+const WAIT = { timeout: 20_000 }
+
 const OPTIONS = { bufferEvents: 1_000, flushIntervalMs: 200, retentionMs: 30 * DAY_MS }
 
 const event = (at: number, more: Partial<AuditEvent> = {}): AuditEvent => ({
@@ -26,9 +29,15 @@ const event = (at: number, more: Partial<AuditEvent> = {}): AuditEvent => ({
   ...more,
 })
 
-describe('linkEvents', () => {
+describe('linkEntries', () => {
   it('hashes number, predecessor and text, so that no entry fits another place', () => {
-    const [first, second] = linkEvents([event(1), event(2)], { seq: 0, hash: GENESIS_HASH })
+    const [first, second] = linkEntries(
+      [
+        { at: 1, entry: '{}' },
+        { at: 2, entry: '{}' },
+      ],
+      { seq: 0, hash: GENESIS_HASH },
+    )
     expect(first).toMatchObject({ seq: 1, previousHash: GENESIS_HASH })
     expect(second).toMatchObject({ seq: 2, previousHash: first?.hash })
     expect(linkHash(2, GENESIS_HASH, first?.entry ?? '')).not.toBe(first?.hash)
@@ -44,15 +53,25 @@ afterAll(async () => {
 })
 
 let count = 0
-const engines: readonly (readonly [string, () => Promise<StoreOptions>])[] = [
-  ['SQLite', () => Promise.resolve({ kind: 'sqlite', file: join(dir, `${(count += 1)}.db`) })],
+const engines: readonly (readonly [name: string, options: () => Promise<StoreOptions>, threaded: boolean])[] =
   [
-    'PostgreSQL',
-    async () => ({ kind: 'postgres', url: new Secret((await (await testPostgres()).createDatabase()).url) }),
-  ],
-]
+    ['SQLite', () => Promise.resolve({ kind: 'sqlite', file: join(dir, `${(count += 1)}.db`) }), false],
+    [
+      'SQLite from a thread',
+      () => Promise.resolve({ kind: 'sqlite', file: join(dir, `${(count += 1)}.db`) }),
+      true,
+    ],
+    [
+      'PostgreSQL',
+      async () => ({
+        kind: 'postgres',
+        url: new Secret((await (await testPostgres()).createDatabase()).url),
+      }),
+      false,
+    ],
+  ]
 
-describe.each(engines)('the audit record on %s', (_, options) => {
+describe.each(engines)('the audit record on %s', (_, options, threaded) => {
   const clock = manualClock()
   const observations: Observation[] = []
   const opened: (AuditLog | Store)[] = []
@@ -66,7 +85,10 @@ describe.each(engines)('the audit record on %s', (_, options) => {
     }
     // The store polls on its own clock: a month of the audit's would be a hundred million polls.
     const newStore = await openStore(place, { clock: systemClock, observe })
-    const newAudit = openAudit(newStore.db, clock, observe, OPTIONS)
+    const newAudit = openAudit(newStore.db, clock, observe, {
+      ...OPTIONS,
+      ...(threaded && place.kind === 'sqlite' ? { threadFile: place.file } : {}),
+    })
     opened.push(newStore, newAudit)
     return [newStore, newAudit]
   }
@@ -89,7 +111,7 @@ describe.each(engines)('the audit record on %s', (_, options) => {
     clock.advance(200)
     await vi.waitFor(async () => {
       expect((await audit.search({}, 10)).entries).toHaveLength(5)
-    })
+    }, WAIT)
     const { entries } = await audit.search({}, 10)
     expect(entries.map((entry) => entry.rowCount)).toEqual([4, 3, 2, 1, 0])
     expect(await audit.verify()).toEqual({ intact: true, checked: 5, floorSeq: 0, headSeq: 5 })
@@ -203,7 +225,7 @@ describe.each(engines)('the audit record on %s', (_, options) => {
       const report = await audit.verify()
       expect(report.floorSeq).toBe(10)
       expect(report.intact).toBe(true)
-    })
+    }, WAIT)
     const { entries } = await audit.search({}, 10)
     expect(entries.at(-1)).toMatchObject({ seq: 11, principal: 'late' })
   })
@@ -214,7 +236,7 @@ describe.each(engines)('the audit record on %s', (_, options) => {
     for (let index = 0; index < OPTIONS.bufferEvents; index += 1) audit.record(event(clock.now()))
     await vi.waitFor(() => {
       expect(observations.some((observation) => observation.kind === 'audit.flush_failed')).toBe(true)
-    })
+    }, WAIT)
     const room = audit.room()
     expect(room).toBeInstanceOf(Promise)
     await sql`ALTER TABLE audit_entries_away RENAME TO audit_entries`.execute(store.db)

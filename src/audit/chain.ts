@@ -1,5 +1,4 @@
 import { sha256Hex } from '../lib/digest.ts'
-import type { AuditEvent } from './entry.ts'
 
 /** What the first entry of a chain names as the hash of the one before. */
 export const GENESIS_HASH = '0'.repeat(64)
@@ -21,17 +20,24 @@ export function linkHash(seq: number, previousHash: string, entry: string): stri
   return sha256Hex(`${seq}\n${previousHash}\n${entry}`)
 }
 
-/** Links events to a chain whose last entry is `seq` with `hash`. */
-export function linkEvents(
-  events: readonly AuditEvent[],
+/** An entry that has no place in the chain yet. */
+export interface UnlinkedEntry {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  /** The event as JSON. */
+  readonly entry: string
+}
+
+/** Links entries to a chain whose last one is `seq` with `hash`. */
+export function linkEntries(
+  entries: readonly UnlinkedEntry[],
   head: { readonly seq: number; readonly hash: string },
 ): readonly AuditLink[] {
   let { seq, hash } = head
-  return events.map((event) => {
+  return entries.map(({ at, entry }) => {
     seq += 1
-    const entry = JSON.stringify(event)
     const previousHash = hash
     hash = linkHash(seq, previousHash, entry)
-    return { seq, at: event.at, entry, previousHash, hash }
+    return { seq, at, entry, previousHash, hash }
   })
 }

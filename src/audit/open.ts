@@ -3,6 +3,8 @@ import type { Clock } from '../lib/clock.ts'
 import type { Observe } from '../observe/observation.ts'
 import { type AuditRowFilter, pruneAuditRows, searchAuditRows } from '../store/audit-rows.ts'
 import type { StoreSchema } from '../store/schema.ts'
+import { appendInThread } from './append-in-thread.ts'
+import { appendTo } from './append.ts'
 import type { AuditEvent, AuditSink } from './entry.ts'
 import { type AuditVerification, verifyAudit } from './verify.ts'
 import { AuditWriter } from './writer.ts'
@@ -12,6 +14,8 @@ export interface AuditOptions {
   readonly flushIntervalMs: number
   /** Entries older than this are pruned, oldest first; the chain stays provable from there on. */
   readonly retentionMs: number
+  /** A SQLite store to write from a thread of its own; absent: on the store's connection. */
+  readonly threadFile?: string
 }
 
 /** An entry as a reader sees it. */
@@ -41,7 +45,8 @@ export function openAudit(
   observe: Observe,
   options: AuditOptions,
 ): AuditLog {
-  const writer = new AuditWriter(db, clock, observe, options)
+  const thread = options.threadFile === undefined ? undefined : appendInThread(options.threadFile)
+  const writer = new AuditWriter(thread?.append ?? appendTo(db), clock, observe, options)
   let cancelPrune: () => void
   const prune = async (): Promise<void> => {
     try {
@@ -84,7 +89,11 @@ export function openAudit(
     },
     async close() {
       cancelPrune()
-      await writer.close()
+      try {
+        await writer.close()
+      } finally {
+        await thread?.close()
+      }
     },
   }
 }

@@ -1,10 +1,8 @@
-import type { Kysely } from 'kysely'
 import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import type { Observe } from '../observe/observation.ts'
-import { insertAuditRows, reserveAuditSeqs } from '../store/audit-rows.ts'
-import type { StoreSchema } from '../store/schema.ts'
-import { linkEvents } from './chain.ts'
+import type { Append } from './append.ts'
+import type { UnlinkedEntry } from './chain.ts'
 import type { AuditEvent, AuditSink } from './entry.ts'
 
 export interface AuditWriterOptions {
@@ -29,26 +27,26 @@ const LONGEST_WAIT_FOR_ROOM_MS = 5_000
  * batches, keeps them when the store fails, and makes callers wait when its buffer is full.
  */
 export class AuditWriter implements AuditSink {
-  readonly #db: Kysely<StoreSchema>
+  readonly #append: Append
   readonly #clock: Clock
   readonly #observe: Observe
   readonly #options: AuditWriterOptions
-  #waiting: AuditEvent[] = []
+  #waiting: UnlinkedEntry[] = []
   #cancelTimer: (() => void) | undefined
   #writing: Promise<void> | undefined
   #retryMs = FIRST_RETRY_MS
   #closed = false
   readonly #roomSeekers = new Set<() => void>()
 
-  constructor(db: Kysely<StoreSchema>, clock: Clock, observe: Observe, options: AuditWriterOptions) {
-    this.#db = db
+  constructor(append: Append, clock: Clock, observe: Observe, options: AuditWriterOptions) {
+    this.#append = append
     this.#clock = clock
     this.#observe = observe
     this.#options = options
   }
 
   record(event: AuditEvent): void {
-    this.#waiting.push(event)
+    this.#waiting.push({ at: event.at, entry: JSON.stringify(event) })
     // While the store fails, only the timer tries again: not every event anew.
     const failing = this.#retryMs > FIRST_RETRY_MS
     if (this.#waiting.length >= BATCH_EVENTS && !this.#writing && !failing) void this.#write('whole batches')
@@ -133,10 +131,7 @@ export class AuditWriter implements AuditSink {
   async #writeBatches(fewest: number): Promise<void> {
     while (this.#waiting.length >= fewest) {
       const batch = this.#waiting.slice(0, BATCH_EVENTS)
-      await this.#db.transaction().execute(async (trx) => {
-        const head = await reserveAuditSeqs(trx, batch.length)
-        await insertAuditRows(trx, linkEvents(batch, head))
-      })
+      await this.#append(batch)
       this.#waiting.splice(0, batch.length)
       this.#admitSeekers()
     }

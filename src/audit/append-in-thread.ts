@@ -1,0 +1,68 @@
+import { Worker } from 'node:worker_threads'
+import type { Append } from './append.ts'
+
+/** What goes to the thread and what comes back. */
+export interface AppendRequest {
+  readonly id: number
+  readonly entries: Parameters<Append>[0]
+}
+export type AppendReply = { readonly id: number; readonly failed?: string }
+
+export interface AppendThread {
+  readonly append: Append
+  close(): Promise<void>
+}
+
+/** The sources run as they are; the built package has JavaScript in their place. */
+const THREAD = new URL(
+  import.meta.url.endsWith('.ts') ? './append-thread.ts' : './append-thread.js',
+  import.meta.url,
+)
+
+/**
+ * Appends from a thread of its own, with its own connection to the SQLite file. A commit there waits for the
+ * disk (an fsync, a millisecond or sixty), and while it waits on the main thread no request moves.
+ */
+export function appendInThread(file: string): AppendThread {
+  const waiting = new Map<number, { readonly done: () => void; readonly fail: (reason: Error) => void }>()
+  let worker: Worker | undefined
+  let count = 0
+
+  const start = (): Worker => {
+    const started = new Worker(THREAD, { workerData: { file } })
+    started.unref()
+    started.on('message', ({ id, failed }: AppendReply) => {
+      const one = waiting.get(id)
+      waiting.delete(id)
+      if (failed === undefined) one?.done()
+      else one?.fail(new Error(failed))
+    })
+    // A thread that died is started anew by the next append; what it had not committed is still with the writer.
+    const lost = (reason: string): void => {
+      if (worker === started) worker = undefined
+      const pending = [...waiting.values()]
+      waiting.clear()
+      for (const { fail } of pending) fail(new Error(reason))
+    }
+    started.on('error', (error) => {
+      lost(error instanceof Error ? error.message : String(error))
+    })
+    started.on('exit', () => {
+      lost('the thread that writes the audit record ended')
+    })
+    return started
+  }
+
+  return {
+    append: (entries) =>
+      new Promise((done, fail) => {
+        const id = (count += 1)
+        waiting.set(id, { done, fail })
+        worker ??= start()
+        worker.postMessage({ id, entries } satisfies AppendRequest)
+      }),
+    async close() {
+      await worker?.terminate()
+    },
+  }
+}
