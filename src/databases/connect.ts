@@ -121,8 +121,10 @@ export function connect(
     socket.removeAllListeners('data')
     const { processID, secretKey } = client as unknown as BackendKey
     const target = { host: options.host, port: options.port, encryption, processID, secretKey }
-    const cancel = (): void => {
-      track(cancelRequest(target, clock, options.connectTimeoutMs))
+    const cancel = (): Promise<void> => {
+      const cancelled = cancelRequest(target, clock, options.connectTimeoutMs)
+      track(cancelled)
+      return cancelled
     }
     return new Connection({ kind: login.kind, socket, parameters, cancel })
   }

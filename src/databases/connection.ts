@@ -12,8 +12,8 @@ export interface Established {
   readonly socket: Duplex
   /** Parameters that the server reported during start-up. */
   readonly parameters: ReadonlyMap<string, string>
-  /** Asks the server to stop the running statement; never fails. */
-  readonly cancel: () => void
+  /** Asks the server to stop the running statement; resolves when it has been told, and never fails. */
+  readonly cancel: () => Promise<void>
 }
 
 /** Whoever put the connection to use is told what becomes of it. */
@@ -31,6 +31,9 @@ const ERROR = 0x45
 
 /** Why a connection ended that nobody here has ended. */
 export const LOST = 'the server or the network ended the connection'
+
+/** How long a server may take to hang up after a goodbye. */
+const GOODBYE_MS = 1_000
 
 const LONGEST_IDLE_MESSAGE = 64 * 1024
 
@@ -50,13 +53,14 @@ const GUARDED = new Set([
 export class Connection {
   readonly kind: ConnectionKind
   readonly #socket: Duplex
-  readonly #cancel: () => void
+  readonly #cancel: () => Promise<void>
   readonly #parameters: Map<string, string>
   readonly #reader: MessageReader
   readonly #closed: Promise<void>
   #owner: ConnectionOwner | null = null
   #exchange: Exchange | null = null
   #alive = true
+  #retiring = false
   /** Milliseconds since the epoch after which a running exchange counts as lost. */
   deadlineAt = Infinity
   /** Milliseconds since the epoch of the last use. */
@@ -75,14 +79,19 @@ export class Connection {
       },
     })
     this.#socket.on('data', (chunk: Buffer) => {
-      this.#reader.push(chunk)
+      try {
+        this.#reader.push(chunk)
+      } catch (error) {
+        // Lengths that do not add up: whoever answers there does not speak the protocol.
+        this.#end(`the server sent a message that cannot be read: ${String(error)}`, null)
+      }
     })
     this.#socket.on('error', () => {
       // 'close' follows and says the same.
     })
     this.#closed = new Promise((resolve) => {
       this.#socket.once('close', () => {
-        this.#end(LOST, null)
+        this.#end(this.#retiring ? null : LOST, null)
         resolve()
       })
     })
@@ -92,8 +101,9 @@ export class Connection {
     this.#owner = owner
   }
 
+  /** False when it has ended or is about to. */
   get alive(): boolean {
-    return this.#alive
+    return this.#alive && !this.#retiring
   }
 
   get busy(): boolean {
@@ -111,7 +121,7 @@ export class Connection {
 
   /** Sends an exchange; its answer comes through `Exchange`'s `settle`, the end through `owner.finished`. */
   execute(exchange: Exchange, now: number, deadlineMs: number): void {
-    if (!this.#alive) {
+    if (!this.alive) {
       exchange.lose()
       return
     }
@@ -128,8 +138,8 @@ export class Connection {
    */
   destroy(reason: string, by: EndedBy): void {
     if (!this.#alive) return
-    if (this.#exchange !== null) this.#cancel()
-    this.#end(reason, { kind: 'ended', by })
+    const cancelled = this.#exchange === null ? null : this.#cancel()
+    this.#end(reason, { kind: 'ended', by }, cancelled)
   }
 
   /** Gives the connection back to its owner without having used it. */
@@ -137,7 +147,18 @@ export class Connection {
     this.#owner?.finished(this, true)
   }
 
-  /** Says goodbye. For a connection that is not in use. */
+  /**
+   * Says goodbye and waits for the server to hang up, so that the connection's place counts as taken until
+   * the server has really let go of it. For a connection that is not in use.
+   */
+  retire(now: number): void {
+    if (!this.alive) return
+    this.#retiring = true
+    this.deadlineAt = now + GOODBYE_MS
+    this.#socket.end(TERMINATE)
+  }
+
+  /** Says goodbye and is gone at once. For a connection that is not in use. */
   close(): void {
     if (!this.#alive) return
     const socket = this.#socket
@@ -145,7 +166,7 @@ export class Connection {
     this.#end(null, null)
   }
 
-  #end(reason: string | null, answer: Answer | null): void {
+  #end(reason: string | null, answer: Answer | null, cancelled: Promise<void> | null = null): void {
     if (!this.#alive) return
     this.#alive = false
     this.#reader.stop()
@@ -154,7 +175,10 @@ export class Connection {
     this.#exchange = null
     if (answer === null) exchange?.lose()
     else exchange?.settle(answer)
-    this.#owner?.gone(this, reason)
+    // Until the server has been told to stop, its backend works on: a caller that starts and gives up
+    // statements without end must not get a new connection for each.
+    if (cancelled === null) this.#owner?.gone(this, reason)
+    else void cancelled.then(() => this.#owner?.gone(this, reason))
   }
 
   #header(type: number, length: number): 'take' | 'skip' | 'stop' {
@@ -163,8 +187,7 @@ export class Connection {
     if (this.#exchange === null) return length <= LONGEST_IDLE_MESSAGE ? 'take' : 'skip'
     const verdict = this.#exchange.header(type, length)
     if (verdict === 'stop') {
-      this.#cancel()
-      this.#end('an answer was larger than the limit', null)
+      this.#end('an answer was larger than the limit', null, this.#cancel())
     }
     return verdict
   }

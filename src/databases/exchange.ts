@@ -28,10 +28,12 @@ export interface ExchangeOptions {
   /** Bytes of all rows together, as they come over the wire. */
   readonly maxBytes: number
   /**
-   * What happens beyond the caps: `cut` stops the statement (row limit of Execute, end of the connection);
-   * `drain` lets it finish and drops the rest, as a write must not be torn by the size of its RETURNING.
+   * Whether Execute stops the statement at the row cap. Not for writes: a write must not be torn by the size
+   * of its RETURNING, so all of it runs and the rows beyond the cap are dropped.
    */
-  readonly beyond: 'cut' | 'drain'
+  readonly limitRows: boolean
+  /** Beyond the byte cap: `stop` gives up the connection; `skip` reads on to its end without keeping anything. */
+  readonly beyondBytes: 'stop' | 'skip'
 }
 
 export interface Field {
@@ -118,11 +120,11 @@ export class Exchange {
 
   /** Everything to send, the clean-up included: nothing of it waits for an answer. */
   bytes(): Buffer {
-    const { sql, params, wrapping, scrub, maxRows, beyond } = this.#options
+    const { sql, params, wrapping, scrub, maxRows, limitRows } = this.#options
     const before = wrapping === 'read-only' ? BEGIN_READ_ONLY : null
     const after = scrub ? ROLLBACK_AND_DISCARD : wrapping === 'read-only' ? ROLLBACK : null
     // One row more than wanted: only then does a suspended portal mean that rows were left out.
-    return statementMessages(sql, params, beyond === 'cut' ? maxRows + 1 : 0, before, after)
+    return statementMessages(sql, params, limitRows ? maxRows + 1 : 0, before, after)
   }
 
   /** True when every step succeeded and the connection holds nothing of this exchange. */
@@ -142,13 +144,13 @@ export class Exchange {
       return 'stop'
     }
     if (this.#parsed !== this.#ownStatement) return 'skip'
-    const { maxRows, maxBytes, beyond } = this.#options
+    if (this.#truncatedBy !== null) return 'skip'
+    const { maxRows, maxBytes, limitRows, beyondBytes } = this.#options
     this.#bytes += length
-    if (this.#bytes <= maxBytes && (beyond === 'cut' || this.#rows.length < maxRows)) {
-      return this.#truncatedBy === null ? 'take' : 'skip'
-    }
-    this.#truncatedBy ??= this.#bytes > maxBytes ? 'bytes' : 'rows'
-    if (beyond === 'drain') return 'skip'
+    const fits = this.#bytes <= maxBytes
+    if (fits && (limitRows || this.#rows.length < maxRows)) return 'take'
+    this.#truncatedBy = fits ? 'rows' : 'bytes'
+    if (fits || beyondBytes === 'skip') return 'skip'
     if (this.#rows.length === 0) this.settle({ kind: 'too_large' })
     else this.#settleRows()
     return 'stop'
@@ -167,10 +169,11 @@ export class Exchange {
         if (this.#parsed === this.#ownStatement) this.#takeFields(bytes, start)
         return false
       case TYPE.portalSuspended:
-        if (this.#synced === 0) this.#truncatedBy = 'rows'
+        if (this.#synced === 0) this.#truncatedBy ??= 'rows'
         return false
       case TYPE.commandComplete:
-        if (this.#synced === 0) this.#command = bytes.toString('latin1', start, end - 1)
+        if (this.#synced === 0 && this.#parsed === this.#ownStatement)
+          this.#command = bytes.toString('latin1', start, end - 1)
         return false
       case TYPE.error:
         if (this.#synced === 0) this.#error = readServerError(bytes, start, end)
@@ -222,7 +225,7 @@ export class Exchange {
       fields: this.#fields,
       rows: this.#rows,
       truncatedBy: this.#truncatedBy,
-      command: this.#truncatedBy === null || this.#options.beyond === 'drain' ? this.#command : '',
+      command: this.#command,
     })
   }
 

@@ -1,4 +1,4 @@
-import pg from 'pg'
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { manualClock } from '../../test/support/clock.ts'
 import { callerOf, type Harness, openHarness, optionsOf } from '../../test/support/databases.ts'
@@ -8,7 +8,7 @@ import { loadGate } from './gate/judge.ts'
 
 /** All three walls together: the real gate in front of real connections. */
 let database: TestDatabase
-let superuser: pg.Client
+let superuser: Client
 let harness: Harness
 const clock = manualClock()
 const ann = callerOf('ann')
@@ -18,7 +18,7 @@ const root = callerOf('root', 'admin')
 beforeAll(async () => {
   const postgres = await testPostgres()
   database = await postgres.createDatabase()
-  superuser = new pg.Client({ connectionString: database.url })
+  superuser = new Client({ connectionString: database.url })
   await superuser.connect()
   await superuser.query(`
     CREATE TABLE orders (id int PRIMARY KEY, note text);

@@ -11,6 +11,9 @@ export class KnownCatalogue {
   readonly #load: (previous: GateCatalogue | undefined) => Promise<GateCatalogue>
   readonly #clock: Clock
   #current: GateCatalogue | undefined
+  /** Counts the changes made through Postern; `#seen` is how many of them `#current` has certainly seen. */
+  #changes = 0
+  #seen = 0
   #checkedAt = -Infinity
   #loading: Promise<GateCatalogue> | null = null
 
@@ -22,6 +25,7 @@ export class KnownCatalogue {
 
   /** What is known, or `undefined` before the first load. An old one is renewed behind the caller's back. */
   get(): GateCatalogue | undefined {
+    if (this.#seen < this.#changes) return undefined
     if (this.#current !== undefined && this.#clock.now() - this.#checkedAt > FRESH_MS) {
       // A database that is away will be noticed by the statement itself.
       this.renew().catch(() => undefined)
@@ -29,9 +33,9 @@ export class KnownCatalogue {
     return this.#current
   }
 
-  /** Objects were changed through Postern: nothing is judged by the old catalogue any more. */
-  forget(): void {
-    this.#current = undefined
+  /** Objects were changed through Postern: nothing is judged by what is known now any more. */
+  outdate(): void {
+    this.#changes += 1
   }
 
   /** A newer catalogue where there may be one, at most once a second; for a statement that was refused. */
@@ -48,9 +52,14 @@ export class KnownCatalogue {
   }
 
   async #reload(): Promise<GateCatalogue> {
-    const startedAt = this.#clock.now()
-    this.#checkedAt = startedAt
-    this.#current = await this.#load(this.#current)
-    return this.#current
+    for (;;) {
+      const changes = this.#changes
+      this.#checkedAt = this.#clock.now()
+      const catalogue = await this.#load(this.#current)
+      this.#current = catalogue
+      this.#seen = changes
+      // What changed while it was loading may be missing from it.
+      if (changes === this.#changes) return catalogue
+    }
   }
 }

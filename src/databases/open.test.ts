@@ -1,3 +1,4 @@
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { callerOf, type Harness, openHarness, optionsOf } from '../../test/support/databases.ts'
 import { testPostgres, type TestDatabase } from '../../test/support/postgres.ts'
@@ -77,6 +78,20 @@ describe('reads', () => {
     ])
   })
 
+  test('keep the digits of long numbers, in json, too', async () => {
+    const json =
+      '{"id": 9007199254740993, "list": [12345678901234567890, 1.5], "text": "1234567890123456789"}'
+    expect(
+      await harness.rows(ann, `SELECT '${json}'::json, '1e400'::text, 123456789012345678::int8`),
+    ).toEqual([
+      [
+        { id: '9007199254740993', list: ['12345678901234567890', 1.5], text: '1234567890123456789' },
+        '1e400',
+        '123456789012345678',
+      ],
+    ])
+  })
+
   test('bind values as text that PostgreSQL types', async () => {
     const rows = await harness.rows(
       ann,
@@ -111,7 +126,7 @@ describe('G1 nothing leaks', () => {
     [
       'an advisory lock',
       'SELECT pg_advisory_lock(42)',
-      `SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'`,
+      `SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory' AND objid = 42`,
     ],
     ['a subscription', 'LISTEN gossip', 'SELECT count(*) = 0 FROM pg_listening_channels()'],
     ['a role', 'SET ROLE none', `SELECT current_setting('role') = 'none'`],
@@ -175,8 +190,7 @@ describe('G1 nothing leaks', () => {
 
 describe('the second wall holds alone', () => {
   beforeAll(async () => {
-    const { default: pg } = await import('pg')
-    const client = new pg.Client({ connectionString: database.url })
+    const client = new Client({ connectionString: database.url })
     await client.connect()
     await client.query(`
       CREATE TABLE victim (a int); INSERT INTO victim VALUES (1);

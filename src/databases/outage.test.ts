@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { inspect } from 'node:util'
-import pg from 'pg'
+import { Client, type QueryResult } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { manualClock } from '../../test/support/clock.ts'
 import { callerOf, type Harness, openHarness, optionsOf } from '../../test/support/databases.ts'
@@ -34,8 +34,8 @@ const start = async (): Promise<EmbeddedServer> => {
 const superuserUrl = (): string =>
   `postgres://${server?.superuser.user}:${server?.superuser.password.reveal()}@127.0.0.1:${port}/postgres`
 
-const asSuperuser = async (sql: string): Promise<pg.QueryResult> => {
-  const client = new pg.Client({ connectionString: superuserUrl() })
+const asSuperuser = async (sql: string): Promise<QueryResult> => {
+  const client = new Client({ connectionString: superuserUrl() })
   await client.connect()
   try {
     return await client.query(sql)

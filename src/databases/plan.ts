@@ -6,7 +6,8 @@ import type { Judged } from './gate/judge.ts'
 export interface Plan {
   readonly wrapping: Wrapping
   readonly scrub: boolean
-  readonly beyond: 'cut' | 'drain'
+  readonly limitRows: boolean
+  readonly beyondBytes: 'stop' | 'skip'
 }
 
 /** What the connection is like. */
@@ -20,11 +21,11 @@ export interface Ground {
   readonly reportsReadOnly: boolean
 }
 
-const FAST: Plan = { wrapping: 'bare', scrub: false, beyond: 'cut' }
-const CAREFUL: Plan = { wrapping: 'read-only', scrub: true, beyond: 'cut' }
-const CAREFUL_IN_SESSION: Plan = { wrapping: 'read-only', scrub: false, beyond: 'cut' }
-const WRITE: Plan = { wrapping: 'bare', scrub: true, beyond: 'drain' }
-const WRITE_IN_SESSION: Plan = { wrapping: 'bare', scrub: false, beyond: 'drain' }
+const FAST: Plan = { wrapping: 'bare', scrub: false, limitRows: true, beyondBytes: 'stop' }
+const CAREFUL: Plan = { wrapping: 'read-only', scrub: true, limitRows: true, beyondBytes: 'stop' }
+const WRITE: Plan = { wrapping: 'bare', scrub: true, limitRows: false, beyondBytes: 'skip' }
+/** A session keeps what its statements leave, and survives an answer that is too large. */
+const inSession = (plan: Plan): Plan => ({ ...plan, scrub: false, beyondBytes: 'skip' })
 
 /**
  * The second wall, chosen. A read runs bare only where the gate has proven that nothing survives it and
@@ -32,10 +33,11 @@ const WRITE_IN_SESSION: Plan = { wrapping: 'bare', scrub: false, beyond: 'drain'
  * cannot be changed and which is rolled back. Reasons and figures: docs/decisions/0001-read-path.md.
  */
 export function planStatement(judged: Judged, ground: Ground): Plan {
-  if (ground.kind === 'read') {
-    if (judged.leavesNothing && ground.reportsReadOnly) return FAST
-    return ground.session ? CAREFUL_IN_SESSION : CAREFUL
-  }
-  if (!ground.session) return judged.access === 'read' ? CAREFUL : WRITE
-  return judged.access === 'read' && !ground.inTransaction ? CAREFUL_IN_SESSION : WRITE_IN_SESSION
+  const plan = withoutSession(judged, ground)
+  return ground.session ? inSession(plan) : plan
+}
+
+function withoutSession(judged: Judged, { kind, inTransaction, reportsReadOnly }: Ground): Plan {
+  if (judged.access === 'write' || inTransaction) return WRITE
+  return kind === 'read' && judged.leavesNothing && reportsReadOnly ? FAST : CAREFUL
 }

@@ -8,7 +8,7 @@ export interface PoolListener {
   /** A connection became free, or its place did. */
   changed(pool: Pool): void
   /** A connection ended; `reason` is `null` where that was planned. */
-  ended(pool: Pool, reason: string | null): void
+  ended(pool: Pool, connection: Connection, reason: string | null): void
 }
 
 /** A connection on its way. */
@@ -99,13 +99,17 @@ export class Pool implements ConnectionOwner {
 
   gone(connection: Connection, reason: string | null): void {
     this.connections.delete(connection)
-    const idle = this.idle[connection.kind]
-    const at = idle.indexOf(connection)
-    if (at !== -1) idle.splice(at, 1)
+    this.#forgetIdle(connection)
     const session = this.pinned.get(connection)
     this.pinned.delete(connection)
     session?.lose(reason ?? 'it was closed')
-    this.#listener.ended(this, reason)
+    this.#listener.ended(this, connection, reason)
+  }
+
+  /** Closes a free connection; its place is free again when the server has hung up. */
+  retire(connection: Connection): void {
+    this.#forgetIdle(connection)
+    connection.retire(this.#now())
   }
 
   /** Closes the connection of a session that is not in use; its name stays to tell the next caller why. */
@@ -114,7 +118,13 @@ export class Pool implements ConnectionOwner {
     session.lose(reason)
     if (connection === null) return
     this.pinned.delete(connection)
-    connection.close()
+    connection.retire(this.#now())
+  }
+
+  #forgetIdle(connection: Connection): void {
+    const idle = this.idle[connection.kind]
+    const at = idle.indexOf(connection)
+    if (at !== -1) idle.splice(at, 1)
   }
 
   /** Ends everything at once: running statements are cancelled, waiting callers answered. */

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import pg from 'pg'
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { manualClock } from '../../test/support/clock.ts'
 import { callerOf, type Harness, openHarness, optionsOf } from '../../test/support/databases.ts'
@@ -8,14 +8,14 @@ import { Fault } from '../lib/fault.ts'
 import type { DatabaseOptions } from './options.ts'
 
 let database: TestDatabase
-let watcher: pg.Client
+let watcher: Client
 const open: Harness[] = []
 const ann = callerOf('ann')
 const bob = callerOf('bob')
 
 beforeAll(async () => {
   database = await (await testPostgres()).createDatabase()
-  watcher = new pg.Client({ connectionString: database.url })
+  watcher = new Client({ connectionString: database.url })
   await watcher.connect()
 })
 afterAll(async () => {
@@ -208,10 +208,10 @@ describe('bounds', () => {
     clock.advance(5_000)
     const [[kept] = []] = await harness.rows(ann, 'SELECT pg_backend_pid()')
     clock.advance(6_000)
-    expect(harness.databases.status()[0]?.connections).toBe(1)
+    await expect.poll(() => harness.databases.status()[0]?.connections).toBe(1)
     expect(await isThere(Number(kept))).toBe(true)
     clock.advance(11_000)
-    expect(harness.databases.status()[0]?.connections).toBe(0)
+    await expect.poll(() => harness.databases.status()[0]?.connections).toBe(0)
     expect(harness.lifelines.size).toBe(0)
     for (const [row] of pids) await goneAfter(Number(row?.[0]))
   })

@@ -39,6 +39,8 @@ export class Pools {
   readonly #waitingPools = new Set<Pool>()
   readonly #letGo = new Map<Pool, () => void>()
   readonly #sweepMs: number
+  /** Free connections being closed, and for whom. */
+  readonly #evicted = new Map<Connection, { readonly pool: Pool; readonly kind: ConnectionKind }>()
   #total = 0
   #served = 0
   #sweeping = false
@@ -73,8 +75,8 @@ export class Pools {
       changed: () => {
         if (this.#waitingPools.size > 0) this.#serve()
       },
-      ended: (pool, reason) => {
-        this.#ended(pool, reason)
+      ended: (pool, connection, reason) => {
+        this.#ended(pool, connection, reason)
       },
     })
     this.#pools.set(credentialId, pool)
@@ -157,20 +159,19 @@ export class Pools {
     const waiting = pool.waiting[kind].length
     if (waiting === 0) return false
     if (pool.idle[kind].length > 0) return true
-    let opening = 0
-    for (const { kind: openingKind } of pool.openings) if (openingKind === kind) opening += 1
-    if (opening >= waiting || this.#retrying) return false
-    const { maxConnections, maxConnectionsPerCredential } = this.#options
-    const ownIdle = pool.oldestIdle() !== undefined
-    if (pool.size >= maxConnectionsPerCredential && !ownIdle) return false
-    return this.#total < maxConnections || ownIdle || this.#oldestIdle() !== undefined
+    let coming = 0
+    for (const { kind: openingKind } of pool.openings) if (openingKind === kind) coming += 1
+    for (const { pool: other, kind: otherKind } of this.#evicted.values())
+      if (other === pool && otherKind === kind) coming += 1
+    if (coming >= waiting || this.#retrying) return false
+    return this.#hasRoom(pool) || this.#victim(pool) !== null
   }
 
   #serveOne(pool: Pool, kind: ConnectionKind): void {
     const free = pool.take(kind)
     if (free === undefined) {
-      this.#makeRoom(pool)
-      this.#open(pool, kind)
+      if (this.#hasRoom(pool)) this.#open(pool, kind)
+      else this.#evict(pool, kind)
       return
     }
     this.#served += 1
@@ -180,20 +181,30 @@ export class Pools {
     waiter?.deliver(free)
   }
 
-  /** Closes a free connection where a bound leaves no place: an own one of the other kind, else the oldest. */
-  #makeRoom(pool: Pool): void {
+  #hasRoom(pool: Pool): boolean {
     const { maxConnections, maxConnectionsPerCredential } = this.#options
-    if (pool.size >= maxConnectionsPerCredential) pool.oldestIdle()?.close()
-    else if (this.#total >= maxConnections) (this.#oldestIdle() ?? pool.oldestIdle())?.close()
+    return pool.size < maxConnectionsPerCredential && this.#total < maxConnections
   }
 
-  #oldestIdle(): Connection | undefined {
-    let oldest: Connection | undefined
-    for (const pool of this.#pools.values()) {
-      const idle = pool.oldestIdle()
-      if (idle !== undefined && (oldest === undefined || idle.usedAt < oldest.usedAt)) oldest = idle
+  /** The free connection to close for this pool: an own one where it has its share, otherwise the oldest. */
+  #victim(pool: Pool): { readonly pool: Pool; readonly connection: Connection } | null {
+    const share = this.#options.maxConnectionsPerCredential
+    const pools = pool.size >= share ? [pool] : this.#pools.values()
+    let victim: { readonly pool: Pool; readonly connection: Connection } | null = null
+    for (const pool of pools) {
+      const connection = pool.oldestIdle()
+      if (connection === undefined) continue
+      if (victim === null || connection.usedAt < victim.connection.usedAt) victim = { pool, connection }
     }
-    return oldest
+    return victim
+  }
+
+  /** Makes room by closing a free connection; when it is gone, whoever waits is served again. */
+  #evict(pool: Pool, kind: ConnectionKind): void {
+    const victim = this.#victim(pool)
+    if (victim === null) return
+    this.#evicted.set(victim.connection, { pool, kind })
+    victim.pool.retire(victim.connection)
   }
 
   #open(pool: Pool, kind: ConnectionKind): void {
@@ -254,8 +265,9 @@ export class Pools {
     this.#forgetIfEmpty(pool)
   }
 
-  #ended(pool: Pool, reason: string | null): void {
+  #ended(pool: Pool, connection: Connection, reason: string | null): void {
     this.#total -= 1
+    this.#evicted.delete(connection)
     if (reason !== null) {
       this.#options.observe({
         kind: 'database.connection_destroyed',
@@ -304,7 +316,7 @@ export class Pools {
       const unused = [...pool.idle.read, ...pool.idle.write].filter(
         ({ usedAt }) => usedAt + idleTimeoutMs <= now,
       )
-      for (const connection of unused) connection.close()
+      for (const connection of unused) pool.retire(connection)
       for (const session of pool.sessions.values()) {
         if (session.busy || session.usedAt + sessionIdleMs > now) continue
         if (session.connection === null) pool.sessions.delete(session.name)

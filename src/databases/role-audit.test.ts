@@ -1,15 +1,15 @@
-import pg from 'pg'
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openHarness, optionsOf } from '../../test/support/databases.ts'
 import { testPostgres, type TestDatabase } from '../../test/support/postgres.ts'
 
 let database: TestDatabase
-let superuser: pg.Client
+let superuser: Client
 const roles: string[] = []
 
 beforeAll(async () => {
   database = await (await testPostgres()).createDatabase()
-  superuser = new pg.Client({ connectionString: database.url })
+  superuser = new Client({ connectionString: database.url })
   await superuser.connect()
   await superuser.query(`
     REVOKE CREATE ON SCHEMA public FROM PUBLIC;

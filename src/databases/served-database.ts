@@ -15,6 +15,7 @@ import type { DatabaseContext, DatabaseOptions } from './options.ts'
 import { planStatement } from './plan.ts'
 import { Pools } from './pools.ts'
 import { auditRole, ROLE_AUDIT_SQL } from './role-audit.ts'
+import { CATALOGUE_TIMEOUT_MS, CatalogueReader } from './catalogue-reader.ts'
 import { runExchange } from './run-exchange.ts'
 import type { DatabaseStatus } from './status.ts'
 import { takeSession } from './take-session.ts'
@@ -24,14 +25,9 @@ import { type Interrupted, isInterrupted } from './waiter.ts'
 
 /** How much longer than the statement timeout the server may take to say that it has passed. */
 const GRACE_MS = 2_000
-/** Time and size allowed to Postern's own catalogue queries, whatever callers are allowed. */
-const CATALOGUE_TIMEOUT_MS = 30_000
-const CATALOGUE_BYTES = 256 * 1024 * 1024
-const CATALOGUE_ROWS = 10_000_000
 const CATALOGUE_CONNECTIONS = 2
 /** How often a database that is away is looked for without a call that needs it. */
 const PROBE_MS = 2_000
-const NEVER = new AbortController().signal
 
 /** Statements that leave the catalogue as it is; after any other write, it is read again. */
 const KEEPS_CATALOGUE = new Set([
@@ -44,6 +40,9 @@ const KEEPS_CATALOGUE = new Set([
   'VariableSetStmt',
   'VariableShowStmt',
   'PrepareStmt',
+  'ExecuteStmt',
+  'DeclareCursorStmt',
+  'ClosePortalStmt',
   'DeallocateStmt',
   'FetchStmt',
 ])
@@ -57,6 +56,7 @@ export class ServedDatabase {
   readonly #pools: Pools
   /** Postern's own connections, for the catalogue; callers' text never runs there. */
   readonly #own: Pools
+  readonly #reader: CatalogueReader
   readonly #catalogue: KnownCatalogue
   readonly #typeNames: TypeNames
   readonly #cancels = new Set<Promise<void>>()
@@ -112,6 +112,7 @@ export class ServedDatabase {
       open: opener({ ...opened, options: { ...options, statementTimeoutMs: patient } }),
       lifelines: { hold: () => () => undefined },
     })
+    this.#reader = new CatalogueReader(database, this.#own, clock, patient + GRACE_MS)
     this.#catalogue = new KnownCatalogue(
       (previous) => loadGateCatalogue((sql) => this.catalogueQuery(sql), previous),
       clock,
@@ -148,37 +149,8 @@ export class ServedDatabase {
     }
   }
 
-  async catalogueQuery(sql: string, params: readonly unknown[] = []): Promise<CatalogueRow[]> {
-    const connection = await this.#own.acquire('postern', 'read', NEVER)
-    if (isInterrupted(connection)) throw new Fault('shutting_down', 'Postern is shutting down')
-    const answer = await runExchange(
-      connection,
-      {
-        sql,
-        params: params.map(toParameter),
-        wrapping: 'bare',
-        scrub: false,
-        maxRows: CATALOGUE_ROWS,
-        maxBytes: CATALOGUE_BYTES,
-        beyond: 'cut',
-      },
-      null,
-      this.#context.clock.now(),
-      Math.max(this.#options.statementTimeoutMs, CATALOGUE_TIMEOUT_MS) + GRACE_MS,
-    )
-    if (answer.kind === 'rows' && answer.truncatedBy === null) {
-      const { fields } = answer
-      return answer.rows.map((row) =>
-        Object.fromEntries(fields.map(({ name }, index) => [name, row[index] ?? null])),
-      )
-    }
-    if (answer.kind === 'error') {
-      throw new Fault('internal', `a catalogue query failed on database "${this.#options.name}"`, {
-        cause: new Error(`${answer.error.message} (SQLSTATE ${answer.error.sqlstate})`),
-      })
-    }
-    if (answer.kind === 'lost' || answer.kind === 'ended') throw this.#availability.fault()
-    throw new Fault('internal', `the catalogue of database "${this.#options.name}" is too large to read`)
+  catalogueQuery(sql: string, params?: readonly unknown[]): Promise<CatalogueRow[]> {
+    return this.#reader.query(sql, params)
   }
 
   async close(): Promise<void> {
@@ -237,7 +209,7 @@ export class ServedDatabase {
       reportsReadOnly: connection.parameter('default_transaction_read_only') === 'on',
     })
     const maxBytes = Math.min(statement.maxBytes ?? limits.resultBytes, limits.resultBytes)
-    const maxRows = Math.min(statement.maxRows ?? limits.rows, limits.rows)
+    const maxRows = Math.max(0, Math.min(statement.maxRows ?? limits.rows, limits.rows))
     const startedAt = clock.now()
     const answer = await runExchange(
       connection,
@@ -257,7 +229,7 @@ export class ServedDatabase {
       maxBytes,
       durationMs,
     })
-    if (access === 'write' && !KEEPS_CATALOGUE.has(judged.statement)) this.#catalogue.forget()
+    if (access === 'write' && !KEEPS_CATALOGUE.has(judged.statement)) this.#catalogue.outdate()
     return rows.ok ? ok(await this.#rows(rows.value, access, durationMs)) : rows
   }
 
@@ -303,7 +275,7 @@ export class ServedDatabase {
   #lookAgain(): void {
     if (this.#closed) return
     this.#warm().catch((fault: unknown) => {
-      if (!(fault instanceof Fault)) {
+      if (!(fault instanceof Fault) || fault.code === 'internal') {
         this.#context.observe({ kind: 'fault', where: `database ${this.#options.name}`, error: fault })
       }
       this.#probeLater()

@@ -9,7 +9,7 @@ export interface DatabaseStatus {
   readonly role: string
   /** Why the database is down or refused; otherwise `null`. */
   readonly message: string | null
-  /** Open connections of all credentials, those being opened included. */
+  /** Open connections, those being opened and Postern's own for the catalogue included. */
   readonly connections: number
   /** Calls that wait for a connection. */
   readonly waiting: number

@@ -15,6 +15,9 @@ export interface SessionOptions {
   readonly clock: Clock
 }
 
+/** How many names are remembered for each session that may be open. */
+const LOST_KEPT = 4
+
 /**
  * Takes the connection of a credential's named session, opening it at the first use. The pool's `finished`
  * gives it back. Throws `Fault` like `Pools.acquire`.
@@ -61,6 +64,7 @@ async function openSession(
       }),
     )
   }
+  forgetOldest(pool, options.sessionsPerCredential * LOST_KEPT)
   pool.sessions.set(session.name, session)
   session.busy = true
   const drop = (): void => {
@@ -78,6 +82,14 @@ async function openSession(
   } catch (fault) {
     drop()
     throw fault
+  }
+}
+
+/** Names of lost sessions are kept to tell their next caller, but not without end. */
+function forgetOldest(pool: Pool, most: number): void {
+  for (const { name, lost } of pool.sessions.values()) {
+    if (pool.sessions.size < most) return
+    if (lost !== null) pool.sessions.delete(name)
   }
 }
 

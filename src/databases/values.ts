@@ -40,11 +40,21 @@ function float(bytes: Buffer, start: number, end: number): number | string {
   return Number.isFinite(value) ? value : digits
 }
 
-/** A json value too deep for the parser stays text rather than failing the whole answer. */
+/** `JSON.parse` hands the source text of each number to its reviver (ECMAScript 2026); the types do not know yet. */
+type Revive = (key: string, value: unknown, context: { readonly source?: string }) => unknown
+
+/** Whole numbers that a JavaScript number would change stay text, as they do outside of json. */
+const keepDigits: Revive = (_key, value, { source }) =>
+  typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(source ?? '') ? source : value
+
+const LONG_NUMBER = /\d{16}/
+
+/** A json value that the parser does not take stays text rather than failing the whole answer. */
 function json(bytes: Buffer, start: number, end: number): unknown {
   const source = bytes.toString('utf8', start, end)
   try {
-    return JSON.parse(source) as unknown
+    if (!LONG_NUMBER.test(source)) return JSON.parse(source) as unknown
+    return JSON.parse(source, keepDigits as (key: string, value: unknown) => unknown) as unknown
   } catch {
     return source
   }
