@@ -5,6 +5,7 @@ import { type McpHarness, mcpHarness, request, stateless } from '../../test/supp
 import { echoTool, testTool, text } from '../../test/support/tools.ts'
 import type { CallContext } from '../tools/tool.ts'
 import { CALLS_PER_CREDENTIAL } from './calls.ts'
+import { soon } from '../../test/support/soon.ts'
 
 const LIMIT_MS = 5_000
 
@@ -39,7 +40,7 @@ describe('running calls', () => {
   const callStuck = (headers: Record<string, string> = {}, name?: string, id: unknown = 'call') =>
     mcp.post(request('tools/call', { name: 'stuck' }, id), headers, name)
 
-  const running = (count = 1) => expect.poll(() => stuck.contexts.length).toBe(count)
+  const running = (count = 1) => soon(() => stuck.contexts.length).toBe(count)
 
   it('are stopped by notifications/cancelled of the same session: no response, the signal aborted', async () => {
     const headers = { 'mcp-session-id': await mcp.open(), accept: 'application/json, text/event-stream' }
@@ -110,7 +111,7 @@ describe('running calls', () => {
     socket.write(`POST /mcp HTTP/1.1\r\n${lines.join('')}\r\n${payload}`)
     await running()
     socket.destroy()
-    await expect.poll(() => stuck.contexts[0]?.signal.aborted).toBe(true)
+    await soon(() => stuck.contexts[0]?.signal.aborted).toBe(true)
     expect(mcp.lifelines.size).toBe(0)
   })
 
@@ -192,6 +193,22 @@ describe('running calls', () => {
     expect(other.status).toBe(200)
     for (const release of stuck.release) release()
     expect(new Set((await Promise.all(pending)).map(({ status }) => status))).toEqual(new Set([200]))
+  })
+
+  it('of a batch stop when the client goes away: what has not begun never does', async () => {
+    const abort = new AbortController()
+    const pending = fetch(`${mcp.url}/mcp`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer token-reader', 'content-type': 'application/json' },
+      body: JSON.stringify([1, 2, 3].map((id) => request('tools/call', { name: 'stuck' }, id))),
+      signal: abort.signal,
+    })
+    await running()
+    abort.abort()
+    await expect(pending).rejects.toThrow()
+    await soon(() => stuck.contexts[0]?.signal.aborted).toBe(true)
+    await soon(() => mcp.lifelines.size).toBe(0)
+    expect(stuck.contexts.length).toBe(1)
   })
 
   it('of a batch stop with the credential: what has not begun never does', async () => {

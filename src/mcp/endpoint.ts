@@ -92,6 +92,8 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
 
   async function answer(exchange: McpExchange): Promise<void> {
     const { request, body } = exchange
+    // Gone while the server waited for something: its `close` event is past, so nothing may be tied to it.
+    if (exchange.response.destroyed) return
     if (closed) {
       opened(exchange, shuttingDown())
       return

@@ -9,6 +9,7 @@ import {
 } from '../../test/support/mcp-harness.ts'
 import { echoTool, testTool, text } from '../../test/support/tools.ts'
 import { STREAM_BUFFER_BYTES } from './event-stream.ts'
+import { soon } from '../../test/support/soon.ts'
 
 const BIG = 'x'.repeat(256 * 1024)
 const bigTool = testTool({ name: 'big', run: () => text(BIG) })
@@ -81,7 +82,7 @@ describe('HTTP with SSE (2024-11-05)', () => {
     const sse = new URL(messageUrl, mcp.url).searchParams.get('sessionId') ?? ''
     expect((await mcp.post(request('ping'), { 'mcp-session-id': sse })).status).toBe(404)
     await events.cancel()
-    await expect.poll(() => mcp.endpoint.counts().streams).toBe(0)
+    await soon(() => mcp.endpoint.counts().streams).toBe(0)
     expect((await send(messageUrl, request('ping'))).status).toBe(404)
   })
 
@@ -110,7 +111,7 @@ describe('HTTP with SSE (2024-11-05)', () => {
     const third = await mcp.send('GET', '/sse', { accept: 'text/event-stream' })
     expect([third.status, third.headers.get('retry-after')]).toEqual([429, '1'])
     await first.events.cancel()
-    await expect.poll(() => mcp.endpoint.counts().streams).toBe(1)
+    await soon(() => mcp.endpoint.counts().streams).toBe(1)
     expect((await mcp.send('GET', '/sse', { accept: 'text/event-stream' })).status).toBe(200)
   })
 

@@ -7,6 +7,7 @@ import {
   mcpHarness,
   request,
 } from '../../test/support/mcp-harness.ts'
+import { soon } from '../../test/support/soon.ts'
 
 const IDLE_MS = 60_000
 const STREAM = { accept: 'text/event-stream' }
@@ -165,7 +166,7 @@ describe('sessions', () => {
     const comments = new TextDecoder().decode((await reader.read()).value)
     expect(comments).toMatch(/^(:\n\n)+$/)
     await reader.cancel()
-    await expect.poll(() => mcp.endpoint.counts().streams).toBe(0)
+    await soon(() => mcp.endpoint.counts().streams).toBe(0)
     clock.advance(IDLE_MS / 2)
     expect(mcp.endpoint.counts().sessions).toBe(1)
     clock.advance(IDLE_MS)

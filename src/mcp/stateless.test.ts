@@ -8,6 +8,7 @@ import {
   statelessMeta,
 } from '../../test/support/mcp-harness.ts'
 import { echoTool, testTool, text } from '../../test/support/tools.ts'
+import { soon } from '../../test/support/soon.ts'
 
 const mirrored = testTool({
   name: 'mirrored',
@@ -263,7 +264,7 @@ describe('the stateless revision', () => {
       await events.next()
       const held = mcp.lifelines.size
       await events.cancel()
-      await expect.poll(() => mcp.lifelines.size).toBe(held - 1)
+      await soon(() => mcp.lifelines.size).toBe(held - 1)
     })
 
     it('refuses what is no filter, and a client that takes no streams', async () => {

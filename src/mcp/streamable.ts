@@ -3,7 +3,7 @@ import type { Lifelines } from '../identity/lifelines.ts'
 import type { EventStream, EventStreams } from './event-stream.ts'
 import type { Listener } from './holdings.ts'
 import { type Message, readMessage } from './message.ts'
-import { acceptsEventStream, errorReply, type Reply } from './reply.ts'
+import { ACCEPTED, acceptsEventStream, errorReply, type Reply } from './reply.ts'
 import { ASSUMED_REVISION, isSessionRevision, knowsBatches, type SessionRevision } from './revisions.ts'
 import { RPC_CODE, type RpcError, rpcError } from './rpc-error.ts'
 import {
@@ -46,7 +46,8 @@ export class Streamable {
     const message = Array.isArray(body) ? undefined : readMessage(body)
     const found = this.#context(exchange)
     if ('code' in found) return errorReply(message && idOf(message), found)
-    if (!message) return await this.#batch(body as readonly unknown[], found)
+    if (!message)
+      return await this.#batch(body as readonly unknown[], { ...found, response: exchange.response })
     return message.kind === 'request' && message.method === 'initialize'
       ? this.#initialize(message, exchange, found.session)
       : await this.#parts.methods.answer(message, { ...found, response: exchange.response })
@@ -167,13 +168,14 @@ export class Streamable {
     try {
       for (const entry of messages) {
         if (ended) return errorReply(undefined, credentialEnded())
+        if (context.response?.destroyed === true) return ACCEPTED
         const reply = await this.#entry(readMessage(entry), context)
         if (reply.message !== undefined && reply.silent !== true) answers.push(reply.message)
       }
     } finally {
       release()
     }
-    return answers.length === 0 ? {} : { message: `[${answers.join(',')}]` }
+    return answers.length === 0 ? ACCEPTED : { message: `[${answers.join(',')}]` }
   }
 
   #entry(message: Message, context: SessionContext): Reply | Promise<Reply> {

@@ -3,6 +3,7 @@ import { Pool } from 'undici'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { initialize, type McpHarness, mcpHarness, request, stateless } from '../support/mcp-harness.ts'
 import { echoTool, testTool, text } from '../support/tools.ts'
+import { soon } from '../support/soon.ts'
 
 const FLOOD = 10_000
 const PER_CREDENTIAL = 50
@@ -110,7 +111,7 @@ describe('attacks on the MCP endpoint', () => {
       `GET /mcp HTTP/1.1\r\nhost: ${hostname}:${port}\r\nauthorization: Bearer token-reader\r\n` +
         `accept: text/event-stream\r\nmcp-session-id: ${session}\r\n\r\n`,
     )
-    await expect.poll(() => mcp.endpoint.counts().streams).toBe(1)
+    await soon(() => mcp.endpoint.counts().streams).toBe(1)
     let told = 0
     while (mcp.endpoint.counts().streams > 0 && told < 1_000_000) {
       for (let count = 0; count < 5_000; count += 1) mcp.endpoint.toolsChanged()

@@ -11,6 +11,7 @@ import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/typ
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type McpHarness, mcpHarness } from '../support/mcp-harness.ts'
 import { echoTool, testTool, text } from '../support/tools.ts'
+import { soon } from '../support/soon.ts'
 
 const INFO = { name: 'a-test', version: '1.0.0' }
 
@@ -85,10 +86,10 @@ describe('the official client, version 1', () => {
       const abort = new AbortController()
       const call = client.callTool({ name: 'wait', arguments: {} }, undefined, { signal: abort.signal })
       const settled = expect(call).rejects.toThrow()
-      await expect.poll(() => waiting.started).toBe(started + 1)
+      await soon(() => waiting.started).toBe(started + 1)
       abort.abort('changed my mind')
       await settled
-      await expect.poll(() => waiting.stopped).toBe(stopped + 1)
+      await soon(() => waiting.stopped).toBe(stopped + 1)
       await client.close()
     })
 
@@ -100,11 +101,11 @@ describe('the official client, version 1', () => {
           resolve()
         })
       })
-      await expect.poll(() => mcp.endpoint.counts().streams).toBe(1)
+      await soon(() => mcp.endpoint.counts().streams).toBe(1)
       mcp.endpoint.toolsChanged()
       await heard
       await client.close()
-      await expect.poll(() => mcp.endpoint.counts().streams).toBe(0)
+      await soon(() => mcp.endpoint.counts().streams).toBe(0)
     })
 
     it('is turned away when its credential has ended', async () => {
@@ -113,7 +114,7 @@ describe('the official client, version 1', () => {
       await client.listTools()
       const { started } = waiting
       const pending = expect(client.callTool({ name: 'wait', arguments: {} })).rejects.toThrow()
-      await expect.poll(() => waiting.started).toBe(started + 1)
+      await soon(() => waiting.started).toBe(started + 1)
       mcp.revoke(name)
       await expect(client.listTools()).rejects.toThrow()
       await client.close()
@@ -169,10 +170,10 @@ describe('the official client, version 2', () => {
     const settled = expect(
       client.callTool({ name: 'wait', arguments: {} }, { signal: abort.signal }),
     ).rejects.toThrow()
-    await expect.poll(() => waiting.started).toBe(started + 1)
+    await soon(() => waiting.started).toBe(started + 1)
     abort.abort('changed my mind')
     await settled
-    await expect.poll(() => waiting.stopped).toBe(stopped + 1)
+    await soon(() => waiting.stopped).toBe(stopped + 1)
     await client.close()
   })
 
