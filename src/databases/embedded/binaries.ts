@@ -1,4 +1,4 @@
-import { access, chmod, cp, mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import { access, chmod, cp, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { Fault } from '../../lib/fault.ts'
@@ -39,7 +39,8 @@ export async function locateBinaries(runAs: RunAs | null): Promise<Binaries> {
     )
   }
   await hydrate(native)
-  const reachable = runAs === null || (await canReach(native, runAs))
+  // The modules it loads lie deepest; a strict umask during installation shows there, too.
+  const reachable = runAs === null || (await canReach(join(native, 'lib', 'postgresql'), runAs))
   const home = reachable ? native : await sharedCopy(native, `${platform}-${packageVersion}`)
   return { initdb: join(home, 'bin', 'initdb'), postgres: join(home, 'bin', 'postgres'), packageVersion }
 }
@@ -76,7 +77,9 @@ async function sharedCopy(native: string, name: string): Promise<string> {
   const unfinished = `${home}.${process.pid}`
   try {
     await mkdir(SHARED_CACHE, { recursive: true, mode: 0o755 })
+    await chmod(SHARED_CACHE, 0o755)
     await cp(native, unfinished, { recursive: true, verbatimSymlinks: true })
+    await openForAll(unfinished)
     await rename(unfinished, home).catch(async (cause: unknown) => {
       // Another process was faster: its copy is as good as ours.
       await access(join(home, 'bin', 'postgres')).catch(() => {
@@ -93,4 +96,14 @@ async function sharedCopy(native: string, name: string): Promise<string> {
     await rm(unfinished, { recursive: true, force: true })
   }
   return home
+}
+
+/** Lets everybody read a copy that was made under a strict umask. */
+async function openForAll(directory: string): Promise<void> {
+  await chmod(directory, 0o755)
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name)
+    if (entry.isDirectory()) await chmod(path, 0o755)
+    else if (entry.isFile()) await chmod(path, (await stat(path)).mode | 0o444)
+  }
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -132,6 +132,31 @@ describe('the embedded PostgreSQL', () => {
     await first.close()
     await writeFile(join(home, 'pg', 'data', 'PG_VERSION'), '12\n')
     await expect(start()).rejects.toMatchObject({ code: 'data_dir_unusable' })
+  })
+
+  test('says what to do when the optional package is not installed', async () => {
+    // A copy of the sources where no node_modules can be found.
+    for (const room of ['databases/embedded', 'lib']) {
+      await cp(new URL(`../../${room}`, import.meta.url), join(home, 'src', room), { recursive: true })
+    }
+    const child = spawn(
+      process.execPath,
+      [
+        '--input-type=module-typescript',
+        '-e',
+        `import { startEmbeddedServer } from ${JSON.stringify(join(home, 'src/databases/embedded/server.ts'))}
+         await startEmbeddedServer({ dir: ${JSON.stringify(join(home, 'pg'))} }).catch((fault) =>
+           console.log(JSON.stringify({ code: fault.code, message: fault.message })))`,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const [line] = (await once(child.stdout, 'data')) as [Buffer]
+    expect(JSON.parse(line.toString())).toEqual({
+      code: 'database_unavailable',
+      message: expect.stringMatching(
+        /not installed for .*: run "npm install".*or configure a database/,
+      ) as string,
+    })
   })
 
   test('begins anew after a first start that was interrupted', async () => {
