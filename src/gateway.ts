@@ -154,9 +154,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
     closers.push(() => server.close(limits.drainMs))
     const listening = await server.listen()
+    if (url === '') ({ url } = listening)
     // Last, because it is made once ever: a start that fails must not use it up unseen.
     const bootstrap = settings.auth.enabled ? await identity.bootstrapAdmin() : null
-    if (url === '') ({ url } = listening)
     audit.record({
       kind: 'system',
       outcome: 'done',
