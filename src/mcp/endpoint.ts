@@ -69,7 +69,7 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
   const visible = new VisibleTools(pipeline)
   const maxStreams = limits.sessions
   const streamable = new Streamable({ sessions, streams, methods, lifelines, maxStreams })
-  const eventTransport = new EventTransport({ sessions, streams, methods, maxStreams })
+  const eventTransport = new EventTransport({ sessions, streams, methods, observe, maxStreams })
   const maxStreamsPerCredential = limits.sessionsPerCredential
   const stateless = new Stateless({
     tools,

@@ -12,12 +12,17 @@ import { STREAM_BUFFER_BYTES } from './event-stream.ts'
 import { soon } from '../../test/support/soon.ts'
 
 const BIG = 'x'.repeat(256 * 1024)
+/** A result that cannot be written as JSON: a defect of a tool, not of its caller. */
+const brokenTool = testTool({
+  name: 'broken',
+  run: () => ({ outcome: 'done', content: [], structured: { count: 1n } }),
+})
 const bigTool = testTool({ name: 'big', run: () => text(BIG) })
 
 describe('HTTP with SSE (2024-11-05)', () => {
   let mcp: McpHarness
   beforeEach(async () => {
-    mcp = await mcpHarness({ tools: [echoTool, bigTool], limits: { sessionsPerCredential: 2 } })
+    mcp = await mcpHarness({ tools: [echoTool, bigTool, brokenTool], limits: { sessionsPerCredential: 2 } })
   })
   afterEach(() => mcp.close())
 
@@ -46,8 +51,11 @@ describe('HTTP with SSE (2024-11-05)', () => {
     await send(messageUrl, { jsonrpc: '2.0', method: 'notifications/initialized' })
     await send(messageUrl, request('tools/list', {}, 'list'))
     const list = await events.json()
-    expect(list).toMatchObject({ id: 'list', result: { tools: [{ name: 'big' }, { name: 'echo' }] } })
-    const echo = (list.result?.tools as object[] | undefined)?.[1] ?? {}
+    expect(list).toMatchObject({
+      id: 'list',
+      result: { tools: [{ name: 'big' }, { name: 'broken' }, { name: 'echo' }] },
+    })
+    const echo = (list.result?.tools as object[] | undefined)?.[2] ?? {}
     expect(Object.keys(echo).sort()).toEqual(['description', 'inputSchema', 'name'])
     await send(messageUrl, request('tools/call', { name: 'echo', arguments: { message: 'm' } }, 3))
     expect(await events.json()).toEqual({
@@ -84,6 +92,20 @@ describe('HTTP with SSE (2024-11-05)', () => {
     await events.cancel()
     await soon(() => mcp.endpoint.counts().streams).toBe(0)
     expect((await send(messageUrl, request('ping'))).status).toBe(404)
+  })
+
+  it('survives a result that cannot be written, and says so on the stream', async () => {
+    const { events, messageUrl } = await open()
+    await send(messageUrl, initialize('2025-11-25'))
+    await events.json()
+    await send(messageUrl, request('tools/call', { name: 'broken' }, 'b'))
+    expect(await events.json()).toMatchObject({ id: 'b', error: { code: -32603 } })
+    expect(mcp.observations.some(({ kind }) => kind === 'fault')).toBe(true)
+    const posted = await mcp.post(request('tools/call', { name: 'broken' }, 'b'), {
+      'mcp-protocol-version': '2025-11-25',
+    })
+    expect([posted.status, posted.json.id, posted.json.error?.code]).toEqual([500, 'b', -32603])
+    await events.cancel()
   })
 
   it('refuses what is no message at once', async () => {

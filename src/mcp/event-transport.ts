@@ -1,9 +1,11 @@
+import type { Observe } from '../observe/observation.ts'
+import { faultToRpc } from './error-to-rpc.ts'
 import type { McpExchange } from './exchange.ts'
 import type { EventStreams } from './event-stream.ts'
 import type { Listener } from './holdings.ts'
 import { type Message, readMessage } from './message.ts'
 import { ACCEPTED, acceptsEventStream, errorReply, type Reply } from './reply.ts'
-import { RPC_CODE, type RpcError, rpcError } from './rpc-error.ts'
+import { failure, RPC_CODE, type RpcError, rpcError } from './rpc-error.ts'
 import type { Session } from './session.ts'
 import { tooMany, tooManyStreams, unknownSession } from './session-errors.ts'
 import { LIST_CHANGED, type SessionMethods } from './session-methods.ts'
@@ -13,6 +15,7 @@ export interface EventTransportParts {
   readonly sessions: Sessions
   readonly streams: EventStreams
   readonly methods: SessionMethods
+  readonly observe: Observe
   /** Streams of all sessions together. */
   readonly maxStreams: number
 }
@@ -75,7 +78,12 @@ export class EventTransport {
     if (message.kind === 'invalid') {
       return errorReply(message.id, rpcError(400, message.code, message.message))
     }
-    void this.#answer(message, session, exchange)
+    // Nobody waits for this promise: a fault that is not caught here would end the whole process.
+    this.#answer(message, session, exchange).catch((fault: unknown) => {
+      this.#parts.observe({ kind: 'fault', where: 'mcp', error: fault, requestId: exchange.requestId })
+      const asked = message.kind === 'request' ? message.id : undefined
+      if (asked !== undefined) session.streams?.[0]?.send(failure(asked, faultToRpc(fault)))
+    })
     return ACCEPTED
   }
 

@@ -79,7 +79,12 @@ export class ToolMethods {
       session: asked.session,
       response: asked.response,
     })
-    return this.#answer(asked, outcome)
+    try {
+      return this.#answer(asked, outcome)
+    } catch (fault) {
+      // A result that cannot be written as JSON is the tool's defect; the request still gets its answer.
+      return this.#answer(asked, { kind: 'failed', fault })
+    }
   }
 
   #answer(asked: Asked, outcome: CallOutcome): Reply {
