@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { access, mkdir, readFile, readlink, rm, stat } from 'node:fs/promises'
+import { access, chmod, mkdir, readFile, readlink, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -50,6 +50,8 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   const keep = await stat(data).catch(() => null)
   const runAs = await chooseRunAs(keep && { uid: keep.uid, gid: keep.gid })
   const binaries = await locateBinaries(runAs)
+  // Whatever the umask was: the server's user must pass through it to `data/`.
+  if (runAs !== null) await chmod(dir, 0o711)
   const door = await openDoor(dir, runAs)
   try {
     const place = { dir, data, door, runAs, binaries }
