@@ -1,4 +1,4 @@
-import pg from 'pg'
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type GateCatalogue, loadGateCatalogue } from '../../src/databases/gate/catalogue.ts'
 import { loadCorpus } from '../../src/databases/gate/corpus.ts'
@@ -17,14 +17,14 @@ const corpus = loadCorpus()
 const caller = callerOf('corpus')
 
 let database: TestDatabase
-let superuser: pg.Client
+let superuser: Client
 let gate: Gate
 let catalogue: GateCatalogue
 let harness: Harness
 
 beforeAll(async () => {
   database = await (await testPostgres()).createDatabase(undefined, { sample: true })
-  superuser = new pg.Client({ connectionString: database.url })
+  superuser = new Client({ connectionString: database.url })
   await superuser.connect()
   await superuser.query(`
     CREATE TABLE IF NOT EXISTS public.orders (id serial PRIMARY KEY, customer_id int, total numeric);

@@ -1,4 +1,4 @@
-import pg from 'pg'
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type GateCatalogue, loadGateCatalogue } from '../../src/databases/gate/catalogue.ts'
 import { type Gate, loadGate } from '../../src/databases/gate/judge.ts'
@@ -101,13 +101,13 @@ SHOW TRANSACTION ISOLATION LEVEL
   .split('\n')
 
 let database: TestDatabase
-let superuser: pg.Client
+let superuser: Client
 let gate: Gate
 let catalogue: GateCatalogue
 
 beforeAll(async () => {
   database = await (await testPostgres()).createDatabase()
-  superuser = new pg.Client({ connectionString: database.url })
+  superuser = new Client({ connectionString: database.url })
   await superuser.connect()
   gate = await loadGate()
   catalogue = await loadGateCatalogue(async (sql) => (await superuser.query(sql)).rows)

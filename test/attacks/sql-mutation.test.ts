@@ -1,4 +1,4 @@
-import pg from 'pg'
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type GateCatalogue, loadGateCatalogue } from '../../src/databases/gate/catalogue.ts'
 import { loadCorpus } from '../../src/databases/gate/corpus.ts'
@@ -16,7 +16,7 @@ const selects = refused.filter(
 )
 
 let database: TestDatabase
-let superuser: pg.Client
+let superuser: Client
 let gate: Gate
 let catalogue: GateCatalogue
 
@@ -27,7 +27,7 @@ const reload = async () => {
 
 beforeAll(async () => {
   database = await (await testPostgres()).createDatabase()
-  superuser = new pg.Client({ connectionString: database.url })
+  superuser = new Client({ connectionString: database.url })
   await superuser.connect()
   await query('CREATE TABLE orders (id serial PRIMARY KEY, customer_id int, total numeric)')
   gate = await loadGate()

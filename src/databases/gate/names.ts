@@ -34,6 +34,9 @@ const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set(['pg_catalog', 'information_
 const HARMLESS_SETTING =
   /^(search_path|timezone|datestyle|intervalstyle|extra_float_digits|bytea_output|xmloption|work_mem|hash_mem_multiplier|enable_\w+|jit\w*|plan_cache_mode|random_page_cost|seq_page_cost|from_collapse_limit|join_collapse_limit|max_parallel_workers_per_gather|default_text_search_config|lc_\w+)$/i
 
+/** Names of operators come from callers, who could invent them without end. */
+const MOST_OPERATORS = 1_000
+
 /** Stands for a verdict that is still being found. */
 const PENDING: Verdict = { refusal: null, vetted: false }
 
@@ -56,6 +59,7 @@ export class CatalogueNames implements Names {
   readonly #parts = new Map<number, Verdict>()
   readonly #types = new Map<number, Verdict>()
   readonly #views = new Map<number, Verdict>()
+  readonly #operators = new Map<string, Verdict>()
   /** Functions of casts that people made, by the types they lead from or to. */
   readonly #casts = new Map<number, number[]>()
   /** Ways to forget the verdicts that are being found now, and whether one of them was asked for meanwhile. */
@@ -111,7 +115,19 @@ export class CatalogueNames implements Names {
     return worst(calls.map((fn) => this.#function(fn)))
   }
 
+  /** `=` alone has sixty overloads: what was found for a name in the session's search path is kept. */
   operator(name: QualifiedName, path: SearchPath): Verdict {
+    const key = path === this.#catalogue.searchPath ? name.join('\0') : undefined
+    const known = key === undefined ? undefined : this.#operators.get(key)
+    if (known) return known
+    const verdict = this.#judgeOperator(name, path)
+    // Inside a circle of definitions the verdict may rest on an assumption.
+    if (key !== undefined && this.#open.length === 0 && this.#operators.size < MOST_OPERATORS)
+      this.#operators.set(key, verdict)
+    return verdict
+  }
+
+  #judgeOperator(name: QualifiedName, path: SearchPath): Verdict {
     const candidates = inSchemas(this.#catalogue.operators, name, path)
     if (candidates.length === 0) {
       const what = `operator ${name.join('.')} is not known in this database`
