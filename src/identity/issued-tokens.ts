@@ -108,8 +108,12 @@ export class IssuedTokens {
     return this.#lookup(hash)
   }
 
-  /** True while revocations made elsewhere arrive in time. */
-  get current(): boolean {
+  /** True while revocations made elsewhere arrive in time; a change that is being read does not count. */
+  ready(now: number): boolean {
+    return this.#store.feed.healthy() && (this.#current || now - this.#confirmedAt < TRUST_MS)
+  }
+
+  get #isCurrent(): boolean {
     return this.#current && this.#store.feed.healthy()
   }
 
@@ -162,7 +166,7 @@ export class IssuedTokens {
   }
 
   #trusts(answer: IssuedAnswer, now: number): boolean {
-    return this.current || now - Math.max(answer.checkedAt, this.#confirmedAt) < TRUST_MS
+    return this.#isCurrent || now - Math.max(answer.checkedAt, this.#confirmedAt) < TRUST_MS
   }
 
   #lookup(hash: string): Promise<IssuedAnswer> {
@@ -262,7 +266,7 @@ export class IssuedTokens {
 
   #recheck(): void {
     const now = this.#clock.now()
-    if (this.current) {
+    if (this.#isCurrent) {
       this.#confirmedAt = now
       return
     }

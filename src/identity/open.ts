@@ -123,7 +123,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     lifelines,
     reload: (staticTokens) => config.replace(readStaticTokens(staticTokens)),
     bootstrapAdmin: () => bootstrapAdmin(places),
-    ready: () => !closed && issued.current,
+    ready: () => !closed && issued.ready(clock.now()),
     async close() {
       closed = true
       expiries.close()
