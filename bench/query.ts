@@ -193,7 +193,7 @@ async function startPostern(url: string): Promise<Started> {
   )
   return await start(
     process.execPath,
-    [fileURLToPath(new URL('../src/main.ts', import.meta.url)), 'serve'],
+    [fileURLToPath(new URL('../bin/postern', import.meta.url)), 'serve'],
     port,
     { cwd },
   )
