@@ -7,6 +7,7 @@ import type { Tool } from '../tool.ts'
 import { databaseArgument, identifierArgument } from './arguments.ts'
 import { defineTool } from './define.ts'
 import { findRelation } from './find-relation.ts'
+import { fitting } from './fitting.ts'
 import type { BuiltinParts } from './parts.ts'
 import { relationJson, relationSchema } from './relation-json.ts'
 import { compactText, relationText } from './relation-text.ts'
@@ -43,7 +44,8 @@ export const getSchemaInfo = (parts: BuiltinParts): Tool =>
       if (!chosen.ok) return { outcome: 'refused', refusal: chosen.error }
       const all = chosen.value
       const compact = wanted ?? all.length > MOST_DETAILED
-      const shown = all.slice(0, compact ? MOST_COMPACT : MOST_DETAILED)
+      const few = all.slice(0, compact ? MOST_COMPACT : MOST_DETAILED)
+      const shown = fitting(few, parts.limits.resultBytes, (relation) => relationText(relation).length)
       const truncated = shown.length < all.length || (table === undefined && catalogue.incomplete)
       const lines = shown.map(compact ? compactText : relationText)
       if (lines.length === 0) lines.push(`There is no table or view in ${database} that may be read.`)

@@ -13,7 +13,7 @@ import { defineTool } from './define.ts'
 import { isOrdered, pageOf } from './page.ts'
 import { paramsArgument } from './params.ts'
 import type { BuiltinParts } from './parts.ts'
-import { relationJson, relationSchema } from './relation-json.ts'
+import { relationJson } from './relation-json.ts'
 import { rowsText } from './rows-text.ts'
 
 const MOST_OFFSET = 1_000_000_000
@@ -62,7 +62,7 @@ const output = z.object({
     .optional()
     .describe('True when a question was not answered: write SQL from schema and ask again'),
   message: z.string().optional(),
-  schema: z.array(relationSchema).optional(),
+  schema: z.array(z.looseObject({ schema: z.string(), name: z.string() })).optional(),
 })
 
 export const queryDatabase = (parts: BuiltinParts): Tool =>

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import type { Tool } from '../tool.ts'
 import { databaseArgument } from './arguments.ts'
 import { defineTool } from './define.ts'
+import { fitting } from './fitting.ts'
 import type { BuiltinParts } from './parts.ts'
 import { relationJson, relationSchema } from './relation-json.ts'
 import { relationText } from './relation-text.ts'
@@ -29,7 +30,11 @@ export const schemaSearch = (parts: BuiltinParts): Tool =>
     output,
     async run({ query, limit }, database) {
       const catalogue = await parts.schema.of(database)
-      const matches = catalogue.search(query, limit)
+      const matches = fitting(
+        catalogue.search(query, limit),
+        parts.limits.resultBytes,
+        ({ relation }) => relationText(relation).length,
+      )
       const text =
         matches.length === 0
           ? `Nothing in ${database} matches. Try other words, or get_schema_info for all of it.`
