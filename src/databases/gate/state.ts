@@ -14,8 +14,6 @@ const CATALOGUES: Readonly<Record<string, string>> = {
   pg_constraint: 'oid, xmin::text',
   pg_roles: 'oid, rolname, rolsuper, rolcanlogin, rolbypassrls, rolconfig',
   pg_auth_members: 'roleid, member, admin_option',
-  pg_database: 'oid, datname, datdba, datacl',
-  pg_db_role_setting: 'setdatabase, setrole, setconfig',
   pg_extension: 'oid, extversion',
   pg_largeobject_metadata: 'oid, lomowner',
   pg_description: 'objoid, objsubid, description',
@@ -26,17 +24,30 @@ const CATALOGUES: Readonly<Record<string, string>> = {
 const hash = (columns: string, from: string): string =>
   `(SELECT count(*) || ':' || coalesce(sum(hashtextextended(ROW(${columns})::text, 0)), 0) FROM ${from})`
 
+const HERE = '(SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())'
+
 const PARTS: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     Object.entries(CATALOGUES).map(([table, columns]) => [table, hash(columns, `pg_catalog.${table}`)]),
   ),
+  pg_database: hash(
+    'oid, datname, datdba, datacl',
+    'pg_catalog.pg_database WHERE datname = current_database()',
+  ),
+  pg_db_role_setting: hash(
+    'setdatabase, setrole, setconfig',
+    `pg_catalog.pg_db_role_setting WHERE setdatabase IN (0, ${HERE})`,
+  ),
   sequences: hash('schemaname, sequencename, last_value', 'pg_catalog.pg_sequences'),
   'advisory locks': hash(
-    'l.classid, l.objid',
-    `pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = current_database() WHERE l.locktype = 'advisory'`,
+    'classid, objid',
+    `pg_catalog.pg_locks WHERE locktype = 'advisory' AND database = ${HERE}`,
   ),
-  'prepared transactions': hash('gid', 'pg_catalog.pg_prepared_xacts'),
-  'replication slots': hash('slot_name', 'pg_catalog.pg_replication_slots'),
+  'prepared transactions': hash('gid', 'pg_catalog.pg_prepared_xacts WHERE database = current_database()'),
+  'replication slots': hash(
+    'slot_name',
+    'pg_catalog.pg_replication_slots WHERE database = current_database()',
+  ),
   'settings of the server': hash(
     'name, setting',
     `pg_catalog.pg_settings WHERE source IN ('configuration file', 'command line', 'database', 'user', 'database user')`,
@@ -50,7 +61,8 @@ const STATE_QUERY = `SELECT json_build_object(${Object.entries(PARTS)
 /**
  * Reads everything of a database that a statement could leave behind besides rows, as far as the asking
  * role may see it: objects, roles and rights, sequences, large objects, advisory locks, prepared
- * transactions, replication slots, settings. One query; no table of a person's is read.
+ * transactions, replication slots, settings. One query; no table of a person's is read. Roles belong to the
+ * whole server: `pg_roles` and `pg_auth_members` also change when somebody makes one meanwhile.
  */
 export async function readState(query: CatalogueQuery): Promise<DatabaseState> {
   const answer = (await query(STATE_QUERY))[0]?.['answer']
