@@ -20,8 +20,10 @@ export interface Established {
 export interface ConnectionOwner {
   /** An exchange is complete. `clean`: nothing of it is left but, in a session, what it was meant to leave. */
   finished(connection: Connection, clean: boolean): void
-  /** The connection ended. `reason` is `null` where it was closed while unused, as planned. */
-  gone(connection: Connection, reason: string | null): void
+  /** The connection can no longer be used. `reason` is `null` where it was closed while unused, as planned. */
+  ended(connection: Connection, reason: string | null): void
+  /** Its place at the server is free again, as far as can be known: after `ended`, sometimes a little later. */
+  gone(connection: Connection): void
 }
 
 const PARAMETER_STATUS = 0x53
@@ -175,10 +177,11 @@ export class Connection {
     this.#exchange = null
     if (answer === null) exchange?.lose()
     else exchange?.settle(answer)
+    this.#owner?.ended(this, reason)
     // Until the server has been told to stop, its backend works on: a caller that starts and gives up
     // statements without end must not get a new connection for each.
-    if (cancelled === null) this.#owner?.gone(this, reason)
-    else void cancelled.then(() => this.#owner?.gone(this, reason))
+    if (cancelled === null) this.#owner?.gone(this)
+    else void cancelled.then(() => this.#owner?.gone(this))
   }
 
   #header(type: number, length: number): 'take' | 'skip' | 'stop' {

@@ -98,6 +98,7 @@ export class Exchange {
   readonly #ownStatement: number
   readonly #syncs: number
   #settled = false
+  #answer: Answer | null = null
   #parsed = 0
   #synced = 0
   #fields: Field[] = []
@@ -110,7 +111,10 @@ export class Exchange {
   #clean = true
   #transactionStatus = 'I'
 
-  /** @param settle receives the answer, exactly once, before the connection has been scrubbed */
+  /**
+   * @param settle receives the answer, exactly once. An answer waits for the clean-up behind it, which came
+   *   in the same packet: the caller's next statement may run elsewhere and must not meet what is left over.
+   */
   constructor(options: ExchangeOptions, settle: (answer: Answer) => void) {
     this.#options = options
     this.#settle = settle
@@ -152,7 +156,7 @@ export class Exchange {
     this.#truncatedBy = fits ? 'rows' : 'bytes'
     if (fits || beyondBytes === 'skip') return 'skip'
     if (this.#rows.length === 0) this.settle({ kind: 'too_large' })
-    else this.#settleRows()
+    else this.settle(this.#rowsAnswer())
     return 'stop'
   }
 
@@ -200,33 +204,34 @@ export class Exchange {
     this.#settle(answer)
   }
 
-  /** The connection is gone; an error that the server sent on the way says why. */
+  /** The connection is gone; an answer that was complete stays one, and an error sent on the way says why. */
   lose(): void {
-    this.settle({ kind: 'lost', error: this.#error })
+    this.settle(this.#answer ?? { kind: 'lost', error: this.#error })
   }
 
   #ready(status: string): boolean {
     this.#synced += 1
     this.#transactionStatus = status
     if (this.#synced === 1) {
-      if (this.#error === null) this.#settleRows()
-      else this.settle({ kind: 'error', error: this.#error })
+      this.#answer = this.#error === null ? this.#rowsAnswer() : { kind: 'error', error: this.#error }
     }
-    return this.#synced === this.#syncs
+    if (this.#synced < this.#syncs || this.#answer === null) return false
+    this.settle(this.#answer)
+    return true
   }
 
-  #settleRows(): void {
+  #rowsAnswer(): Answer {
     if (this.#rows.length > this.#options.maxRows) {
       this.#rows.length = this.#options.maxRows
       this.#truncatedBy = 'rows'
     }
-    this.settle({
+    return {
       kind: 'rows',
       fields: this.#fields,
       rows: this.#rows,
       truncatedBy: this.#truncatedBy,
       command: this.#command,
-    })
+    }
   }
 
   #takeFields(bytes: Buffer, start: number): void {

@@ -7,8 +7,10 @@ import type { Waiter } from './waiter.ts'
 export interface PoolListener {
   /** A connection became free, or its place did. */
   changed(pool: Pool): void
-  /** A connection ended; `reason` is `null` where that was planned. */
-  ended(pool: Pool, connection: Connection, reason: string | null): void
+  /** A connection can no longer be used; `reason` is `null` where that was planned. */
+  ended(reason: string | null): void
+  /** The place of a connection is free again. */
+  gone(pool: Pool, connection: Connection): void
 }
 
 /** A connection on its way. */
@@ -36,7 +38,7 @@ export class Pool implements ConnectionOwner {
   readonly #now: () => number
   /** Counts up with every connection handed out, so that the pool served longest ago is known. */
   servedAt = 0
-  ended = false
+  closed = false
 
   constructor(credentialId: string, now: () => number, listener: PoolListener) {
     this.credentialId = credentialId
@@ -97,13 +99,17 @@ export class Pool implements ConnectionOwner {
     }
   }
 
-  gone(connection: Connection, reason: string | null): void {
+  gone(connection: Connection): void {
     this.connections.delete(connection)
+    this.#listener.gone(this, connection)
+  }
+
+  ended(connection: Connection, reason: string | null): void {
     this.#forgetIdle(connection)
     const session = this.pinned.get(connection)
     this.pinned.delete(connection)
     session?.lose(reason ?? 'it was closed')
-    this.#listener.ended(this, connection, reason)
+    this.#listener.ended(reason)
   }
 
   /** Closes a free connection; its place is free again when the server has hung up. */
@@ -129,7 +135,7 @@ export class Pool implements ConnectionOwner {
 
   /** Ends everything at once: running statements are cancelled, waiting callers answered. */
   end(by: EndedBy): void {
-    this.ended = true
+    this.closed = true
     for (const queue of [this.waiting.read, this.waiting.write]) {
       for (const waiter of queue.splice(0)) waiter.interrupt(by)
     }

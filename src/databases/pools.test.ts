@@ -127,7 +127,7 @@ describe('a call that is given up', () => {
 
   test('one that waits leaves the queue; one that never began uses no connection', async () => {
     const harness = await harnessOf({ maxConnectionsPerCredential: 1 })
-    const running = harness.run(ann, 'SELECT pg_sleep(0.2) AS busy_for_a_while')
+    const running = harness.run(ann, 'SELECT pg_sleep(1) AS busy_for_a_while')
     await backendOf('busy_for_a_while')
     const stop = new AbortController()
     const waiting = harness.run(ann, 'SELECT 1', { signal: stop.signal })
@@ -159,7 +159,9 @@ describe('bounds', () => {
     const calls = Array.from({ length: 200 }, (_, index) =>
       harness.rows(callers[index % 3] ?? ann, 'SELECT pg_sleep(0.005) AS of_many, pg_backend_pid()'),
     )
-    for (let look = 0; look < 10; look += 1) {
+    let done = false
+    void Promise.allSettled(calls).then(() => (done = true))
+    while (!done) {
       await count()
       expect(harness.databases.status()[0]?.connections).toBeLessThanOrEqual(7)
     }
@@ -189,13 +191,21 @@ describe('bounds', () => {
   })
 
   test('G2 waiting has a deadline and a clear fault', async () => {
-    const harness = await harnessOf({ maxConnectionsPerCredential: 1, acquireTimeoutMs: 50 })
-    const running = harness.run(ann, 'SELECT pg_sleep(0.5) AS too_long_for_others')
+    const clock = manualClock()
+    const harness = await harnessOf({ maxConnectionsPerCredential: 1, acquireTimeoutMs: 50 }, { clock })
+    const stop = new AbortController()
+    const running = harness.run(ann, 'SELECT pg_sleep(9) AS too_long_for_others', { signal: stop.signal })
     await backendOf('too_long_for_others')
-    const fault = await faultOf(harness.run(ann, 'SELECT 1'))
+    const waiting = faultOf(harness.run(ann, 'SELECT 1'))
+    await expect.poll(() => harness.databases.status()[0]?.waiting).toBe(1)
+    clock.advance(49)
+    expect(harness.databases.status()[0]?.waiting).toBe(1)
+    clock.advance(1)
+    const fault = await waiting
     expect(fault).toMatchObject({ code: 'database_busy', retryAfterS: 1 })
     expect(fault.message).toMatch(/"main" is busy: no connection became free within 50 ms .*1 of 1/)
-    expect(await running).toMatchObject({ ok: true })
+    stop.abort()
+    await running
   })
 
   test('G2 unused connections close by themselves, and with the last one the pool', async () => {

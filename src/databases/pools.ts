@@ -75,8 +75,11 @@ export class Pools {
       changed: () => {
         if (this.#waitingPools.size > 0) this.#serve()
       },
-      ended: (pool, connection, reason) => {
-        this.#ended(pool, connection, reason)
+      ended: (reason) => {
+        this.#ended(reason)
+      },
+      gone: (pool, connection) => {
+        this.#gone(pool, connection)
       },
     })
     this.#pools.set(credentialId, pool)
@@ -226,7 +229,7 @@ export class Pools {
     connecting.connection.then(
       (connection) => {
         pool.openings.delete(opening)
-        if (pool.ended) {
+        if (pool.closed) {
           this.#total -= 1
           connection.close()
           return
@@ -265,17 +268,15 @@ export class Pools {
     this.#forgetIfEmpty(pool)
   }
 
-  #ended(pool: Pool, connection: Connection, reason: string | null): void {
+  #ended(reason: string | null): void {
+    const { observe, database, onLost } = this.#options
+    if (reason !== null) observe({ kind: 'database.connection_destroyed', database, reason })
+    if (reason === LOST) onLost()
+  }
+
+  #gone(pool: Pool, connection: Connection): void {
     this.#total -= 1
     this.#evicted.delete(connection)
-    if (reason !== null) {
-      this.#options.observe({
-        kind: 'database.connection_destroyed',
-        database: this.#options.database,
-        reason,
-      })
-    }
-    if (reason === LOST) this.#options.onLost()
     if (this.#waitingPools.size > 0) this.#serve()
     this.#forgetIfEmpty(pool)
   }
