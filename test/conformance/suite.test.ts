@@ -1,18 +1,8 @@
-import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { authorizingShim, type Shim } from '../support/authorizing-shim.ts'
+import { bad, type Check, runConformance } from '../support/conformance.ts'
 import { conformanceTools } from '../support/conformance-tools.ts'
 import { type McpHarness, mcpHarness } from '../support/mcp-harness.ts'
-
-interface Check {
-  readonly id: string
-  readonly status: string
-  readonly errorMessage?: string
-}
 
 /** Scenarios that Postern's own tools must pass whole. */
 const PASSED: Readonly<Record<string, readonly string[]>> = {
@@ -58,49 +48,21 @@ const PARTLY_PASSED: Readonly<Record<string, Readonly<Record<string, readonly st
   },
 }
 
-const BIN = join(
-  dirname(createRequire(import.meta.url).resolve('@modelcontextprotocol/conformance/package.json')),
-  'dist/index.js',
-)
-
 let mcp: McpHarness
 let shim: Shim
-let scratch: string
 beforeAll(async () => {
   mcp = await mcpHarness({ tools: conformanceTools(() => mcp.endpoint.toolsChanged()) })
   shim = await authorizingShim(mcp.url, 'Bearer token-reader')
-  scratch = mkdtempSync(join(tmpdir(), 'postern-conformance-'))
 })
 afterAll(async () => {
   await shim.close()
   await mcp.close()
-  rmSync(scratch, { recursive: true, force: true })
 })
-
-/** Runs every scenario of one set of requirements and gives the checks of each by scenario. */
-async function run(revision: string): Promise<Map<string, readonly Check[]>> {
-  const out = join(scratch, revision)
-  const args = [BIN, 'server', '--url', `${shim.url}/mcp`, '--requirements', revision, '-o', out]
-  // It exits with 1 when any scenario fails, those about prompts and resources included: the files tell.
-  await new Promise((resolve) => {
-    execFile(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 }, resolve)
-  })
-  const found = new Map<string, readonly Check[]>()
-  for (const folder of readdirSync(out)) {
-    const scenario = /^server-(.+?)-\d{4}-\d\d-\d\dT/.exec(folder)?.[1]
-    const checks = readFileSync(join(out, folder, 'checks.json'), 'utf8')
-    if (scenario !== undefined) found.set(scenario, JSON.parse(checks) as Check[])
-  }
-  return found
-}
-
-const bad = (checks: readonly Check[] | undefined) =>
-  (checks ?? []).filter(({ status }) => status === 'FAILURE' || status === 'WARNING')
 
 describe.each(Object.keys(PASSED))('the official conformance suite, %s', (revision) => {
   let results: Map<string, readonly Check[]>
   beforeAll(async () => {
-    results = await run(revision)
+    results = await runConformance(`${shim.url}/mcp`, revision)
   }, 120_000)
 
   it('runs scenarios with checks', () => {
