@@ -39,7 +39,8 @@ export function createInvocation(around: Surroundings, json: boolean): Invocatio
     details: Readonly<Record<string, unknown>>,
     more: readonly string[],
   ): void => {
-    if (json) {
+    // `serve` has answered long before it can fail: the one document is out, so the rest is for people.
+    if (json && !answered) {
       writeDocument({ error, message, code, ...details })
       return
     }
