@@ -371,7 +371,7 @@ describe.each([
         hashes.map((hash, i) => row(`tok_${i}`, { hash, revision })),
       )
     })
-    const remove = one.identity.tokens.remove
+    const remove = (name: string) => one.identity.tokens.remove(name)
     expect(await remove('aabbccdd')).toMatchObject({
       ok: false,
       error: { code: 'conflict', rule: 'token.prefix', candidates: ['tok_0', 'tok_1'] },

@@ -71,6 +71,8 @@ async function run(command: ChildCommand): Promise<unknown> {
       await identity.close()
       return made !== null
     }
+    default:
+      throw new Error(`unknown command ${JSON.stringify(command satisfies never)}`)
   }
 }
 
