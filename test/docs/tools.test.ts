@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type BuiltinHarness, openBuiltin } from './support/builtin.ts'
+import { type BuiltinHarness, openBuiltin } from '../support/builtin.ts'
 
 let postern: BuiltinHarness
 let tools: string
@@ -9,10 +9,12 @@ let sample: string
 
 beforeAll(async () => {
   postern = await openBuiltin()
-  tools = await readFile(new URL('../docs/tools.md', import.meta.url), 'utf8')
-  sample = await readFile(new URL('../docs/sample-data.md', import.meta.url), 'utf8')
+  tools = await readFile(new URL('../../docs/tools.md', import.meta.url), 'utf8')
+  sample = await readFile(new URL('../../docs/sample-data.md', import.meta.url), 'utf8')
 })
 afterAll(() => postern.close())
+
+const sorted = (names: readonly string[]): string[] => names.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0))
 
 describe('docs/tools.md', () => {
   test('describes each tool with its arguments, and no others', () => {
@@ -22,15 +24,15 @@ describe('docs/tools.md', () => {
         .slice(1)
         .map((section) => [section.slice(0, section.indexOf('\n')), section]),
     )
-    expect([...sections.keys()].toSorted()).toEqual(postern.tools.map(({ rule }) => rule.name).toSorted())
+    expect(sorted([...sections.keys()])).toEqual(sorted(postern.tools.map(({ rule }) => rule.name)))
     for (const tool of postern.tools) {
       const documented = [...(sections.get(tool.rule.name) ?? '').matchAll(/^\| `(\w+)`/gm)].map(
         ([, name]) => name,
       )
       const real = Object.keys((tool.inputSchema as { properties: object }).properties)
-      expect({ tool: tool.rule.name, arguments: documented.toSorted() }).toEqual({
+      expect({ tool: tool.rule.name, arguments: sorted(documented) }).toEqual({
         tool: tool.rule.name,
-        arguments: real.toSorted(),
+        arguments: sorted(real),
       })
     }
   })
@@ -59,7 +61,7 @@ describe('docs/sample-data.md', () => {
        AND relkind IN ('r', 'p', 'v', 'm') AND NOT relispartition ORDER BY relname`,
     )
     const documented = [...sample.matchAll(/^\| `(\w+)` +\| ([\d,]+|view|materialized view) +\|/gm)]
-    expect(documented.map(([, name]) => name).toSorted()).toEqual(rows.map(({ name }) => name).toSorted())
+    expect(sorted(documented.map(([, name = '']) => name))).toEqual(sorted(rows.map(({ name }) => name)))
     for (const [, name, count] of documented) {
       if (name === undefined || count === undefined || !/^\d/.test(count)) continue
       const { rows: counted } = await owner.query<{ count: string }>(`SELECT count(*) FROM ${name}`)
