@@ -1,5 +1,5 @@
+import { Agent, request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
-import { Pool } from 'undici'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { initialize, type McpHarness, mcpHarness, request, stateless } from '../support/mcp-harness.ts'
 import { echoTool, testTool, text } from '../support/tools.ts'
@@ -19,38 +19,60 @@ const spyTool = testTool({
 
 describe('attacks on the MCP endpoint', () => {
   let mcp: McpHarness
-  let pool: Pool
+  let agent: Agent
   beforeEach(async () => {
     mcp = await mcpHarness({
       tools: [echoTool, spyTool],
       limits: { sessionsPerCredential: PER_CREDENTIAL, sessions: 1_000 },
     })
-    pool = new Pool(mcp.url, { connections: 8 })
+    agent = new Agent({ keepAlive: true, maxSockets: 8 })
   })
   afterEach(async () => {
-    await pool.close()
+    agent.destroy()
     await mcp.close()
   })
 
   /** Sends many POSTs over few connections, eight at a time, and counts the statuses. */
-  async function flood(count: number, make: (index: number) => { body: unknown; headers?: object }) {
-    const statuses = new Map<number, number>()
+  async function flood(
+    count: number,
+    make: (index: number) => { body: unknown; headers?: Record<string, string> },
+  ): Promise<Record<number, number>> {
+    const statuses: Record<number, number> = {}
     let next = 0
     const worker = async (): Promise<void> => {
       while (next < count) {
         const { body, headers } = make(next++)
-        const answer = await pool.request({
-          method: 'POST',
-          path: '/mcp',
-          headers: { authorization: 'Bearer token-flooder', 'content-type': 'application/json', ...headers },
-          body: JSON.stringify(body),
-        })
-        await answer.body.dump()
-        statuses.set(answer.statusCode, (statuses.get(answer.statusCode) ?? 0) + 1)
+        const status = await postOnce(JSON.stringify(body), headers)
+        statuses[status] = (statuses[status] ?? 0) + 1
       }
     }
     await Promise.all(Array.from({ length: 8 }, worker))
-    return Object.fromEntries(statuses)
+    return statuses
+  }
+
+  function postOnce(body: string, headers: Record<string, string> = {}): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const sent = httpRequest(
+        `${mcp.url}/mcp`,
+        {
+          agent,
+          method: 'POST',
+          headers: {
+            authorization: 'Bearer token-flooder',
+            'content-type': 'application/json',
+            'content-length': Buffer.byteLength(body),
+            ...headers,
+          },
+        },
+        (answer) => {
+          answer.resume().on('end', () => {
+            resolve(answer.statusCode ?? 0)
+          })
+        },
+      )
+      sent.on('error', reject)
+      sent.end(body)
+    })
   }
 
   it('ten thousand sessions of one credential leave as many as it may have, and others their own', async () => {
