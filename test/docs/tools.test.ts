@@ -27,7 +27,7 @@ describe('docs/tools.md', () => {
     expect(sorted([...sections.keys()])).toEqual(sorted(postern.tools.map(({ rule }) => rule.name)))
     for (const tool of postern.tools) {
       const documented = [...(sections.get(tool.rule.name) ?? '').matchAll(/^\| `(\w+)`/gm)].map(
-        ([, name]) => name,
+        ([, name = '']) => name,
       )
       const real = Object.keys((tool.inputSchema as { properties: object }).properties)
       expect({ tool: tool.rule.name, arguments: sorted(documented) }).toEqual({

@@ -38,7 +38,13 @@ export async function locateBinaries(runAs: RunAs | null): Promise<Binaries> {
       { cause },
     )
   }
-  await hydrate(native)
+  await hydrate(native).catch((cause: unknown) => {
+    throw new Fault(
+      'database_unavailable',
+      `the embedded PostgreSQL is not completely installed and cannot be repaired by this user: run "npm rebuild" as the owner of ${native}`,
+      { cause },
+    )
+  })
   // The modules it loads lie deepest; a strict umask during installation shows there, too.
   const reachable = runAs === null || (await canReach(join(native, 'lib', 'postgresql'), runAs))
   const home = reachable ? native : await sharedCopy(native, `${platform}-${packageVersion}`)
