@@ -14,6 +14,7 @@ export const CLI_CODES = [
   'input_ended',
   'invalid_answer',
   'cancelled',
+  'audit_broken',
   'file_exists',
   'file_not_written',
 ] as const

@@ -22,6 +22,13 @@ export const COMMAND_GROUPS: readonly (readonly [heading: string, Readonly<Recor
     },
   ],
   [
+    'Record',
+    {
+      'audit search': () => import('./audit-search.ts'),
+      'audit verify': () => import('./audit-verify.ts'),
+    },
+  ],
+  [
     'Questions',
     {
       'access explain': () => import('./access-explain.ts'),

@@ -120,9 +120,10 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
       into: into === 'store' || tokenFile === null ? 'store' : 'token-file',
     })
     if (!issued.ok) return invocation.refuse(issued.error)
-    const { issuedDocument, issuedText } = await import('./token-shown.ts')
+    const { issuedText } = await import('./token-shown.ts')
+    const { issuedTokenJson } = await import('../src/identity/token-json.ts')
     invocation.answer(
-      issuedDocument(issued.value),
+      issuedTokenJson(issued.value),
       issuedText('Token created', issued.value, invocation.clock.now(), invocation.style),
     )
     return 0

@@ -8,10 +8,11 @@ export const command: Command = {
   async run(invocation, given) {
     const { withTokens } = await import('./with-tokens.ts')
     return await withTokens(invocation, given, async ({ tokens }) => {
-      const { listText, listedDocument } = await import('./token-shown.ts')
+      const { listText } = await import('./token-shown.ts')
+      const { listedTokenJson } = await import('../src/identity/token-json.ts')
       const records = await tokens.list()
       invocation.answer(
-        records.map(listedDocument),
+        records.map(listedTokenJson),
         listText(records, invocation.clock.now(), invocation.style),
       )
       return 0

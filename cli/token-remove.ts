@@ -15,11 +15,11 @@ export const command: Command = {
     return await withTokens(invocation, given, async ({ tokens }) => {
       const removed = await tokens.remove(given.argument('ID-or-HASH-PREFIX') ?? '')
       if (!removed.ok) return invocation.refuse(removed.error)
-      const { listedDocument } = await import('./token-shown.ts')
+      const { listedTokenJson } = await import('../src/identity/token-json.ts')
       const { printable } = await import('./text.ts')
       const { id, note } = removed.value
       invocation.answer(
-        listedDocument(removed.value),
+        listedTokenJson(removed.value),
         `Token ${id}${note === '' ? '' : ` (${printable(note)})`} is revoked. It no longer works anywhere.`,
       )
       return 0

@@ -28,7 +28,8 @@ export const command: Command = {
     return await withTokens(invocation, given, async ({ tokens }) => {
       const rotated = await tokens.rotate(given.argument('ID') ?? '', parsed?.value ?? 0)
       if (!rotated.ok) return invocation.refuse(rotated.error)
-      const { issuedDocument, issuedText, listedDocument } = await import('./token-shown.ts')
+      const { issuedText } = await import('./token-shown.ts')
+      const { issuedTokenJson, listedTokenJson } = await import('../src/identity/token-json.ts')
       const { shortTime } = await import('./moment.ts')
       const now = invocation.clock.now()
       const { predecessor } = rotated.value
@@ -37,7 +38,7 @@ export const command: Command = {
           ? `works until ${shortTime(predecessor.expiresAt)} UTC`
           : 'no longer works'
       invocation.answer(
-        { ...issuedDocument(rotated.value), predecessor: listedDocument(predecessor) },
+        { ...issuedTokenJson(rotated.value), predecessor: listedTokenJson(predecessor) },
         `${issuedText('Token rotated', rotated.value, now, invocation.style)}\n\nThe old token ${predecessor.id} ${end}.`,
       )
       return 0

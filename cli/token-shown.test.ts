@@ -3,7 +3,8 @@ import type { TokenRecord } from '../src/identity/tokens.ts'
 import { DAY_MS } from '../src/lib/duration.ts'
 import { Secret } from '../src/lib/secret.ts'
 import { styleFor } from './style.ts'
-import { issuedDocument, issuedText, listedDocument, listText } from './token-shown.ts'
+import { issuedTokenJson, listedTokenJson } from '../src/identity/token-json.ts'
+import { issuedText, listText } from './token-shown.ts'
 import { testInvocation } from '../test/support/invocation.ts'
 
 const NOW = Date.UTC(2026, 10, 22, 10, 15, 30)
@@ -72,9 +73,8 @@ describe('the reply that issues a token', () => {
   })
 
   it('has the documented JSON fields, in order', () => {
-    expect(Object.keys(issuedDocument({ token, record: record() }))).toEqual([
+    expect(Object.keys(issuedTokenJson({ token, record: record() }))).toEqual([
       'id',
-      'token',
       'note',
       'owner',
       'level',
@@ -85,8 +85,9 @@ describe('the reply that issues a token', () => {
       'created_at',
       'expires_at',
       'hash_prefix',
+      'token',
     ])
-    expect(issuedDocument({ token, record: record({ expiresAt: null }) })).toMatchObject({
+    expect(issuedTokenJson({ token, record: record({ expiresAt: null }) })).toMatchObject({
       token: 'pst_value-of-the-token',
       created_at: '2026-11-22T10:15:30.000Z',
       expires_at: null,
@@ -148,7 +149,7 @@ describe('the list of tokens', () => {
   })
 
   it('has the documented JSON fields', () => {
-    expect(Object.keys(listedDocument(record())).toSorted()).toEqual(
+    expect(Object.keys(listedTokenJson(record())).toSorted()).toEqual(
       [
         'id',
         'note',
@@ -164,6 +165,7 @@ describe('the list of tokens', () => {
         'status',
         'last_used_at',
         'rotation_due',
+        'source',
       ].toSorted(),
     )
   })

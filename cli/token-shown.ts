@@ -4,37 +4,6 @@ import type { Style } from './command.ts'
 import { fromNow, isoTime, shortDate, shortTime } from './moment.ts'
 import { padShown, printable } from './text.ts'
 
-/** A token as the JSON documents of the command line show it, without its value. */
-function fields(record: TokenRecord): Readonly<Record<string, unknown>> {
-  return {
-    note: record.note,
-    owner: record.owner,
-    level: record.level,
-    tenant: record.tenant,
-    databases: record.databases,
-    servers: record.servers,
-    scopes: record.scopes,
-    created_at: isoTime(record.createdAt),
-    expires_at: isoTime(record.expiresAt),
-    hash_prefix: record.hashPrefix,
-  }
-}
-
-/** The reply that issues a token: the one document that holds its value. */
-export const issuedDocument = ({ token, record }: IssuedToken): Readonly<Record<string, unknown>> => ({
-  id: record.id,
-  token: token.reveal(),
-  ...fields(record),
-})
-
-export const listedDocument = (record: TokenRecord): Readonly<Record<string, unknown>> => ({
-  id: record.id,
-  ...fields(record),
-  status: record.status,
-  last_used_at: isoTime(record.lastUsedAt),
-  rotation_due: record.rotationDue,
-})
-
 /** Labels in one column, values in the next. */
 export function labelled(
   rows: readonly (readonly [label: string, value: string])[],

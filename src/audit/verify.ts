@@ -11,6 +11,8 @@ export interface AuditVerification {
   /** The number of the entry that the chain starts after: 0 unless older ones were pruned. */
   readonly floorSeq: number
   readonly headSeq: number
+  /** Hash of the last entry: kept elsewhere, it proves later that nobody rebuilt the chain. */
+  readonly headHash: string
   readonly firstBad?: {
     readonly seq: number
     readonly problem: 'altered' | 'removed' | 'inserted' | 'truncated'
@@ -35,6 +37,7 @@ export async function verifyAudit(db: Kysely<StoreSchema>): Promise<AuditVerific
     checked,
     floorSeq: floor.seq,
     headSeq: head.seq,
+    headHash: head.hash,
     firstBad: { seq: badSeq, problem, message },
   })
   while (seq < head.seq) {
@@ -60,7 +63,7 @@ export async function verifyAudit(db: Kysely<StoreSchema>): Promise<AuditVerific
     return broken(seq + 1, 'truncated', `the record ends at entry ${seq}, but ${head.seq} were written`)
   }
   if (hash !== head.hash) return broken(seq, 'altered', `entry ${seq} is not the one that was written last`)
-  return { intact: true, checked, floorSeq: floor.seq, headSeq: head.seq }
+  return { intact: true, checked, floorSeq: floor.seq, headSeq: head.seq, headHash: head.hash }
 }
 
 /** The time inside the hashed text; the column beside it is only for searching. */

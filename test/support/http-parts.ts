@@ -173,7 +173,13 @@ export function controlParts(clock: Clock) {
       return await Promise.resolve(found.length > limit && last ? { entries, next: last.seq } : { entries })
     },
     verify: async () =>
-      await Promise.resolve({ intact: true, checked: events.length, floorSeq: 0, headSeq: events.length }),
+      await Promise.resolve({
+        intact: true,
+        checked: events.length,
+        floorSeq: 0,
+        headSeq: events.length,
+        headHash: '0'.repeat(64),
+      }),
   }
   const tokens = memoryTokens(clock)
   const parts: ControlPlaneParts = {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { AuditEntry } from '../../audit/open.ts'
+import { entryJson, verificationJson } from '../../audit/json.ts'
 import { ok } from '../../lib/result.ts'
 import type { ControlPlaneParts } from '../control-plane.ts'
 import { defineRoute, type Route } from '../define-route.ts'
@@ -56,6 +56,7 @@ const REPORT = z.object({
   checked: z.int(),
   floor_seq: z.int(),
   head_seq: z.int(),
+  head_hash: z.string(),
   first_bad: z.object({ seq: z.int(), problem: z.string(), message: z.string() }).optional(),
 })
 
@@ -105,42 +106,10 @@ export function auditRoutes({ audit }: ControlPlaneParts): readonly Route[] {
         refusals: ['level_too_low'],
       },
       async () => {
-        const { intact, checked, floorSeq, headSeq, firstBad } = await audit.verify()
-        const body = {
-          intact,
-          checked,
-          floor_seq: floorSeq,
-          head_seq: headSeq,
-          ...(firstBad === undefined ? {} : { first_bad: firstBad }),
-        }
-        return ok({ status: 200, body })
+        return ok({ status: 200, body: verificationJson(await audit.verify()) })
       },
     ),
   ]
-}
-
-function entryJson(entry: AuditEntry): z.input<typeof ENTRY> {
-  return {
-    seq: entry.seq,
-    at: new Date(entry.at).toISOString(),
-    kind: entry.kind,
-    outcome: entry.outcome,
-    ...defined({
-      request_id: entry.requestId,
-      who: entry.principal,
-      credential_id: entry.credentialId,
-      tenant: entry.tenant,
-      wire: entry.wire,
-      tool: entry.action,
-      target: entry.target,
-      rule: entry.rule,
-      duration_ms: entry.durationMs,
-      row_count: entry.rowCount,
-      remote_address: entry.remoteAddress,
-      count: entry.count,
-    }),
-    hash: entry.hash,
-  }
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
