@@ -93,6 +93,28 @@ describe('G12 the built-in tools', () => {
 })
 
 describe('query_database', () => {
+  test('lets an admin write, says how many rows, and does not pass for read-only then', async () => {
+    const tool = postern.tools.find(({ rule }) => rule.name === 'query_database')
+    expect(tool?.annotationsFor?.('admin')).toMatchObject({ readOnlyHint: false, destructiveHint: true })
+    expect(tool?.annotationsFor?.('read-write')).toMatchObject({ readOnlyHint: true })
+    const query = `UPDATE users SET active = active WHERE id <= 3`
+    expect(
+      await postern.call('query_database', { query }, { caller: callerOf('root', 'admin') }),
+    ).toMatchObject({
+      outcome: 'done',
+      content: [{ text: '(UPDATE 3)' }],
+      structured: { affected: 3, columns: [], rows: [] },
+    })
+    expect(
+      await postern.call('query_database', { query }, { caller: callerOf('rw', 'read-write') }),
+    ).toMatchObject({
+      outcome: 'refused',
+    })
+    for (const other of postern.tools.filter(({ rule }) => rule.name !== 'query_database')) {
+      expect(other.annotationsFor).toBeUndefined()
+    }
+  })
+
   test('answers rows as structure and as few words', async () => {
     const { text } = await postern.done('query_database', {
       query: `SELECT id, name, NULL AS nothing, E'a\\tb\\nc' AS odd FROM customers ORDER BY id LIMIT 2`,

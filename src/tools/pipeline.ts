@@ -28,7 +28,10 @@ export function createPipeline({ tools, audit, clock, observe }: PipelineParts):
     )
 
   return {
-    list: (caller) => inOrder.filter((tool) => judge(caller, tool, undefined).outcome === 'allow'),
+    list: (caller) =>
+      inOrder
+        .filter((tool) => judge(caller, tool, undefined).outcome === 'allow')
+        .map((tool) => withHintsFor(caller, tool)),
 
     explain(caller, name, database) {
       const tool = byName.get(name)
@@ -160,6 +163,10 @@ type Settled =
       readonly refusal: Refusal
       readonly target: string | undefined
     }
+
+function withHintsFor({ grant }: Caller, tool: Tool): Tool {
+  return tool.annotationsFor ? { ...tool, annotations: tool.annotationsFor(grant.level) } : tool
+}
 
 /** The part of an entry that says who asked for what. A name no tool has is cut short: it is the caller's text. */
 function facts(

@@ -1,6 +1,7 @@
 import type { ToolRule } from '../access/decide.ts'
 import type { Refusal } from '../access/refusal.ts'
 import type { Caller } from '../identity/caller.ts'
+import type { Level } from '../identity/grant.ts'
 import type { Result } from '../lib/result.ts'
 
 /** A JSON Schema (2020-12) as it goes over the wire. */
@@ -23,6 +24,8 @@ export interface Tool {
   readonly inputSchema: JsonSchema
   readonly outputSchema?: JsonSchema
   readonly annotations: ToolAnnotations
+  /** Hints for a caller of that level, where they are others: what reads for most may write for an admin. */
+  annotationsFor?(level: Level): ToolAnnotations
   /**
    * Validates the arguments as they came from the wire. What it returns, not what came in, is what runs.
    * The error is a sentence that names the argument.

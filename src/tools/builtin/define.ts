@@ -1,6 +1,7 @@
 import type * as z from 'zod'
 import { OWN_SERVER } from '../../access/decide.ts'
 import type { Refusal } from '../../access/refusal.ts'
+import type { Level } from '../../identity/grant.ts'
 import { ok, type Result } from '../../lib/result.ts'
 import type { CallContext, Tool, ToolResult } from '../tool.ts'
 import { jsonSchema, parseArguments } from './arguments.ts'
@@ -13,10 +14,15 @@ export interface ToolDefinition<T extends { database?: string | undefined }> {
   readonly description: string
   readonly input: z.ZodObject & z.ZodType<T>
   readonly output: z.ZodType
+  /** An admin may write with it. */
+  readonly adminWrites?: boolean
   /** What the call is aimed at, for the audit. */
   target?(args: T): string | undefined
   run(args: T, database: string, context: CallContext): Promise<ToolResult>
 }
+
+const READS = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false }
+const WRITES = { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false }
 
 /** Every built-in tool reads one database, at the lowest level. */
 export function defineTool<T extends { database?: string | undefined }>(
@@ -30,13 +36,10 @@ export function defineTool<T extends { database?: string | undefined }>(
     description,
     inputSchema: jsonSchema(definition.input, 'input'),
     outputSchema: jsonSchema(definition.output, 'output'),
-    annotations: {
-      title,
-      readOnlyHint: true,
-      destructiveHint: false,
-      idempotentHint: true,
-      openWorldHint: false,
-    },
+    annotations: { title, ...READS },
+    ...(definition.adminWrites === true
+      ? { annotationsFor: (level: Level) => ({ title, ...(level === 'admin' ? WRITES : READS) }) }
+      : {}),
     parse(args) {
       const parsed = parseArguments(definition.input, args)
       if (!parsed.ok) return parsed

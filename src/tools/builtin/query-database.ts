@@ -56,6 +56,7 @@ const output = z.object({
   truncated: z.boolean(),
   truncated_by: z.enum(['rows', 'bytes']).optional(),
   next_offset: z.int().optional().describe('Ask again with this offset for the next rows'),
+  affected: z.int().optional().describe('Rows changed by a write'),
   duration_ms: z.number().optional(),
   needs_sql: z
     .boolean()
@@ -73,6 +74,7 @@ export const queryDatabase = (parts: BuiltinParts): Tool =>
       'Run one read-only SQL statement (PostgreSQL: SELECT, VALUES, TABLE, EXPLAIN, SHOW) and answer its rows. Rows and time are capped; a cut answer says how to go on with offset. A question in words is answered with SQL written for it, or with the part of the schema it needs.',
     input,
     output,
+    adminWrites: true,
     async run(args, database, context) {
       // Most calls are SQL: it runs at once, and only what cannot run is looked at again.
       const rows = await page(parts, args, database, context)
@@ -172,11 +174,13 @@ function done(
   const lines: string[] = []
   if (sql !== undefined) lines.push(`SQL: ${sql}`, '')
   if (rows.columns.length > 0) lines.push(rowsText(rows))
-  lines.push(
-    rows.truncated
-      ? truncatedNote(rows, nextOffset, isOrdered(parts.parser, sql ?? args.query))
-      : `(${count} ${count === 1 ? 'row' : 'rows'})`,
-  )
+  if (rows.columns.length === 0 && rows.command !== '') lines.push(`(${rows.command})`)
+  else
+    lines.push(
+      rows.truncated
+        ? truncatedNote(rows, nextOffset, isOrdered(parts.parser, sql ?? args.query))
+        : `(${count} ${count === 1 ? 'row' : 'rows'})`,
+    )
   return {
     outcome: 'done',
     content: [{ type: 'text', text: lines.join('\n') }],
@@ -189,6 +193,7 @@ function done(
       truncated: rows.truncated,
       ...(rows.truncatedBy === undefined ? {} : { truncated_by: rows.truncatedBy }),
       ...(nextOffset === undefined ? {} : { next_offset: nextOffset }),
+      ...(rows.affected === undefined ? {} : { affected: rows.affected }),
       duration_ms: Math.round(rows.durationMs * 1000) / 1000,
     },
     rowCount: count,
