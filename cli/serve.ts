@@ -57,10 +57,10 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
         stop.second,
       ])
       if (gateway === 'again') return 1
-      await announce(invocation, gateway, settings, demo)
       const ignoreHangup = invocation.onSignal('SIGHUP', () => {
         void reload(invocation, given, gateway, log.observe)
       })
+      await announce(invocation, gateway, settings, demo)
       const signal = await stop.first
       ignoreHangup()
       log.observe({ kind: 'server.stopping', signal })
