@@ -17,7 +17,13 @@ export interface Invocation {
   readonly env?: Readonly<Record<string, string>>
   /** What the command reads on standard input. */
   readonly input?: string
+  /** A program, with its options, that starts the command: `prlimit`, `setpriv`. */
+  readonly through?: readonly string[]
 }
+
+/** A command that takes longer is killed: patient, because the machine may do ten other things. */
+const COMMAND_DEADLINE_MS = 60_000
+const ANSWER_DEADLINE_MS = 30_000
 
 /** The environment of a person who has configured nothing. */
 const bareEnvironment = (): Record<string, string> => ({
@@ -27,8 +33,16 @@ const bareEnvironment = (): Record<string, string> => ({
 })
 
 /** Runs one command of the real executable to its end. */
-export async function postern(args: readonly string[], { cwd, env, input }: Invocation): Promise<Finished> {
-  const child = spawn(POSTERN, args, { cwd, env: { ...bareEnvironment(), ...env }, stdio: 'pipe' })
+export async function postern(args: readonly string[], invocation: Invocation): Promise<Finished> {
+  const { cwd, env, input, through = [] } = invocation
+  const [program = POSTERN, ...words] = [...through, POSTERN, ...args]
+  const child = spawn(program, words, {
+    cwd,
+    env: { ...bareEnvironment(), ...env },
+    stdio: 'pipe',
+    timeout: COMMAND_DEADLINE_MS,
+    killSignal: 'SIGKILL',
+  })
   const output = collect(child)
   child.stdin?.end(input ?? '')
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
@@ -51,18 +65,23 @@ export interface Serving {
 }
 
 /** Runs `postern <args>` until it says where it listens. Fails with its output when it ends before that. */
-export async function serve(args: readonly string[], { cwd, env }: Invocation): Promise<Serving> {
-  const child = spawn(POSTERN, [...args, '--json'], {
+export async function serve(args: readonly string[], invocation: Invocation): Promise<Serving> {
+  const { cwd, env, through = [] } = invocation
+  const [program, ...words] = [...through, POSTERN, ...args, '--json']
+  const child = spawn(program, words, {
     cwd,
     env: { ...bareEnvironment(), POSTERN_LOG_FORMAT: 'json', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const output = collect(child)
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+  const late = setTimeout(() => child.kill('SIGKILL'), COMMAND_DEADLINE_MS)
   const ready = await new Promise<{ url: string; token?: string }>((resolve, reject) => {
     child.stdout?.on('data', () => {
       try {
-        resolve(JSON.parse(output().stdout) as { url: string; token?: string })
+        const document = JSON.parse(output().stdout) as { url?: string; token?: string }
+        // The document of a failure has no address; the process ends after it.
+        if (document.url !== undefined) resolve({ ...document, url: document.url })
       } catch {
         // The document is not whole yet.
       }
@@ -72,6 +91,8 @@ export async function serve(args: readonly string[], { cwd, env }: Invocation): 
         new Error(`postern ${args.join(' ')} ended with ${code}\n${output().stdout}\n${output().stderr}`),
       )
     })
+  }).finally(() => {
+    clearTimeout(late)
   })
   return {
     url: ready.url,
@@ -132,6 +153,7 @@ export async function ask(
       ...more.headers,
     },
     ...(more.json === undefined ? {} : { body: JSON.stringify(more.json) }),
+    signal: AbortSignal.timeout(ANSWER_DEADLINE_MS),
   })
   const text = await response.text()
   let body: unknown = text
