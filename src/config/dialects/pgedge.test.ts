@@ -193,6 +193,18 @@ custom_definitions_path:
     expect(problems.join('\n')).toContain(message)
   })
 
+  it('takes no key for one without effect that is a known one misspelt', async () => {
+    const { problems, settings } = await load(
+      'http:\n  adress: ":8080"\n  auth: {tokenfile: t.yaml}\ndatabases:\n  - {name: a, user: u, sslmod: verify-full}\n',
+    )
+    expect(settings).toBeUndefined()
+    expect(problems).toEqual([
+      'gateway.yaml:2:3  http.adress  is not a key of http  (did you mean "address"?)',
+      'gateway.yaml:3:10  http.auth.tokenfile  is not a key of http.auth  (did you mean "token_file"?)',
+      'gateway.yaml:5:24  databases[0].sslmod  is not a key of databases[0]  (did you mean "sslmode"?)',
+    ])
+  })
+
   it('reads the only one of several hosts', async () => {
     const { settings } = await load(
       'http: {}\ndatabases:\n  - {name: a, user: u, hosts: [{host: h, port: 6000}]}',

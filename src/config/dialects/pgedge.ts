@@ -1,3 +1,4 @@
+import { nearestWord } from '../../lib/spelling.ts'
 import {
   emptyMap,
   entryOf,
@@ -288,7 +289,11 @@ const isFalse = (node: Node): boolean =>
 const isTrue = (node: Node): boolean =>
   node.kind === 'scalar' && (node.value === true || node.value === 'true')
 
-/** Says of every other key, by name, that it has no effect. Switched-off and empty ones change nothing and are passed over. */
+/**
+ * Says of every other key, by name, that it has no effect. Switched-off and empty ones change nothing and
+ * are passed over. A key that looks like a misspelt one is a problem: `sslmod: verify-full` with no effect
+ * would be a door left open.
+ */
 function ignoreOthers(
   map: MapNode,
   known: readonly string[],
@@ -299,6 +304,19 @@ function ignoreOthers(
     if (known.includes(entry.key) || isAbsent(entry.value)) continue
     const at = { where: entry.where, path: memberPath(map.path, entry.key) }
     const reason = Object.hasOwn(reasons, entry.key) ? reasons[entry.key] : undefined
+    const meant =
+      reason === undefined && !FOREIGN_DATABASE_KEYS.includes(entry.key)
+        ? nearestWord(entry.key, known)
+        : undefined
+    if (meant !== undefined) {
+      report.problem(
+        'config_unknown_key',
+        at,
+        `is not a key of ${map.path === '' ? 'the configuration' : map.path}`,
+        meant,
+      )
+      continue
+    }
     report.warning(
       'config_ignored',
       at,
