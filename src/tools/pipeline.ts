@@ -45,6 +45,11 @@ export function createPipeline({ tools, audit, clock, observe }: PipelineParts):
     async call(call) {
       const room = audit.room()
       if (room) await room
+      if (call.signal.aborted)
+        return {
+          outcome: 'refused',
+          refusal: refusal('cancelled', 'call', 'the call was stopped before it began'),
+        }
       const startedAt = performance.now()
 
       const settled = settle(call)

@@ -29,9 +29,11 @@ export function parseArguments<T>(schema: z.ZodObject & z.ZodType<T>, args: unkn
   const parsed = schema.safeParse(given)
   if (parsed.success) return ok(parsed.data)
   const known = Object.keys(schema.shape)
+  // A misspelt name first: it is usually why another is missing.
+  const unknown = parsed.error.issues.find((each) => each.code === 'unrecognized_keys')
+  if (unknown) return err(unknownArgument(unknown.keys[0] ?? '', known))
   const [issue] = parsed.error.issues
   if (issue === undefined) return err('the arguments are not valid')
-  if (issue.code === 'unrecognized_keys') return err(unknownArgument(issue.keys[0] ?? '', known))
   const path = issue.path.map(String).join('.')
   if (path === '') return err(issue.message)
   const missing = issue.code === 'invalid_type' && !(path in given) && issue.path.length === 1
