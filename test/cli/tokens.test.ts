@@ -52,7 +52,7 @@ describe('postern token add', () => {
       '--tenant', 'acme', '--database', 'a,b', '--server', 'files', '--scope=stats:read', '--scope', 'stats:write',
     ]) // prettier-ignore
     expect(code).toBe(0)
-    expect(Object.keys(document)).toEqual(FIELDS)
+    expect(Object.keys(document).toSorted()).toEqual(FIELDS.toSorted())
     expect(document).toMatchObject({
       note: 'Night import',
       owner: 'anna',
@@ -171,7 +171,7 @@ describe('postern token list, rotate, remove', () => {
     const old = (await json(['token', 'add', '--note', 'CI', '--level', 'read-write'])).document
     const { code, document } = await json(['token', 'rotate', String(old['id'])])
     expect(code).toBe(0)
-    expect(Object.keys(document)).toEqual([...FIELDS, 'predecessor'])
+    expect(Object.keys(document).toSorted()).toEqual([...FIELDS, 'predecessor'].toSorted())
     expect(document).toMatchObject({ note: 'CI', level: 'read-write', predecessor: { id: old['id'] } })
     expect((document['predecessor'] as { status: string }).status).not.toBe('valid')
     expect(document['id']).not.toBe(old['id'])
