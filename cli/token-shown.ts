@@ -1,7 +1,7 @@
 import type { Allowed } from '../src/identity/grant.ts'
 import type { IssuedToken, TokenRecord } from '../src/identity/tokens.ts'
 import type { Style } from './command.ts'
-import { fromNow, isoTime, shortDate, shortTime } from './moment.ts'
+import { fromNow, shortDate, shortTime } from './moment.ts'
 import { padShown, printable } from './text.ts'
 
 /** Labels in one column, values in the next. */
