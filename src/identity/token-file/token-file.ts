@@ -14,6 +14,12 @@ import { cannotWrite, resolveTarget, writePrivately } from './write.ts'
 /** A file that is gone for this long is gone on purpose, and with it every token it held. Milliseconds. */
 const GONE_AFTER_MS = 1_000
 
+/**
+ * Content that is not good is complained about when it has stayed for this long: a slow writer finishes
+ * before that, and the last good content is in force either way. Milliseconds.
+ */
+const COMPLAIN_AFTER_MS = 250
+
 /** At start a file may be caught in the middle of a write. */
 const FIRST_READ_ATTEMPTS = 5
 const FIRST_READ_RETRY_MS = 50
@@ -139,6 +145,7 @@ export class TokenFile {
     try {
       return await this.#read(stamp, quietMs)
     } catch (error) {
+      if (quietMs < COMPLAIN_AFTER_MS) return COMPLAIN_AFTER_MS - quietMs
       this.#refuse(stamp.text, problem(error))
       return undefined
     }
