@@ -1,8 +1,5 @@
 import { DAY_MS } from '../src/lib/duration.ts'
 
-/** ISO 8601 in UTC for JSON; `null` stays `null`. */
-export const isoTime = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString())
-
 /** `2026-11-22` in UTC. */
 export const shortDate = (at: number): string => new Date(at).toISOString().slice(0, 10)
 
