@@ -145,6 +145,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       ...settings.server,
       limits,
       authenticator: identity.authenticator,
+      lifelines: identity.lifelines,
       audit,
       observe,
       clock,

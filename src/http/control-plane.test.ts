@@ -266,7 +266,12 @@ describe('tokens', () => {
       code: 'database_not_allowed',
     })
     expect((await add({ note: 'x', databases: ['other'] }, bound)).status).toBe(403)
-    expect((await add({ note: 'x', scopes: ['a', 'b'] }, bound)).status).toBe(403)
+    const scoped = await add({ note: 'x', scopes: ['a', 'b'] }, bound)
+    expect(scoped.status).toBe(403)
+    expect(scoped.headers.get('www-authenticate')).toContain('error="insufficient_scope", scope="a b"')
+    const unbounded = await add({ note: 'x', scopes: 'all' }, bound)
+    expect(unbounded.status).toBe(403)
+    expect(unbounded.headers.get('www-authenticate')).not.toContain('scope=')
     const wide = await add({ note: 'wide' })
     const path = `/api/v1/admin/tokens/${String(wide.body['id'])}/rotate`
     expect((await ask(bound, path, { method: 'POST' })).status).toBe(403)
@@ -296,6 +301,8 @@ describe('access and audit', () => {
     expect((await ask('read-write', '/api/v1/access/explain?tool=post')).body).toMatchObject({
       allowed: true,
     })
+    const sql = '/api/v1/access/explain?tool=sql'
+    expect((await ask('read-only', sql)).body).toMatchObject({ allowed: true, rule: 'level:read-only' })
     const { body } = await ask('admin', '/api/v1/admin/tokens', { json: { note: 'x', databases: ['main'] } })
     const about = `/api/v1/access/explain?tool=echo&database=other&credential_id=${String(body['id'])}`
     expect((await ask('admin', about)).body).toMatchObject({ allowed: false, rule: 'database' })

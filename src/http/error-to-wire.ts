@@ -198,7 +198,9 @@ function scopeChallenge(
   { resourceMetadata }: WireContext,
 ): Readonly<Record<string, string>> {
   const scopes = (refused.scopes ?? []).filter((scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))
+  // RFC 6750 §3: the list has one scope at least. "all" has no list.
+  const list = scopes.length === 0 ? '' : `, scope="${scopes.join(' ')}"`
   return {
-    'www-authenticate': `Bearer realm="postern", error="insufficient_scope", scope="${scopes.join(' ')}", resource_metadata="${resourceMetadata}"`,
+    'www-authenticate': `Bearer realm="postern", error="insufficient_scope"${list}, resource_metadata="${resourceMetadata}"`,
   }
 }

@@ -15,6 +15,10 @@ export interface Exchange {
   /** True while the client waits for `100 Continue` before it sends the body. */
   expectsContinue: boolean
   caller: Caller | undefined
+  /** The credential ended after it was accepted: nothing of this request may run any more. */
+  ended: boolean
+  /** Called when that happens while the request is being served. */
+  onEnd: (() => void) | undefined
   /** For the request log: a route's pattern, never a URL. */
   route: string
   code: string | undefined

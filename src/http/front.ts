@@ -4,6 +4,7 @@ import { uuidv7 } from 'uuidv7'
 import { type Refusal, refusal } from '../access/refusal.ts'
 import type { AuditSink } from '../audit/entry.ts'
 import type { Authentication, Authenticator } from '../identity/authenticate.ts'
+import type { Lifelines } from '../identity/lifelines.ts'
 import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import type { McpEndpoint } from '../mcp/endpoint.ts'
@@ -31,6 +32,7 @@ export interface FrontOptions {
   readonly allowedOrigins: readonly string[]
   readonly limits: BodyLimits & { readonly jsonDepth: number }
   readonly authenticator: Authenticator
+  readonly lifelines: Pick<Lifelines, 'hold'>
   readonly authentications: AuthenticationRecord
   readonly audit: AuditSink
   readonly observe: Observe
@@ -98,6 +100,8 @@ function open(
     secure: socket instanceof TLSSocket,
     expectsContinue,
     caller: undefined,
+    ended: false,
+    onEnd: undefined,
     route: NO_ROUTE,
     code: undefined,
   }
@@ -166,6 +170,7 @@ function authenticate(exchange: Exchange, front: FrontOptions): Outcome | Promis
     }
     const caller = answer.value
     exchange.caller = caller
+    tie(exchange, caller.credential.id, front)
     front.authentications.allowed(asker(exchange), caller)
     const age = overdueTokenAge(caller, front.clock.now())
     if (age !== undefined) exchange.response.setHeader('postern-token-age', age)
@@ -176,6 +181,15 @@ function authenticate(exchange: Exchange, front: FrontOptions): Outcome | Promis
   }
   const answer = front.authenticator.authenticate(authorization)
   return answer instanceof Promise ? answer.then(settle) : settle(answer)
+}
+
+/** A credential can end while its request is still on the way in, or waits behind others. */
+function tie(exchange: Exchange, credentialId: string, front: FrontOptions): void {
+  const release = front.lifelines.hold(credentialId, () => {
+    exchange.ended = true
+    exchange.onEnd?.()
+  })
+  exchange.response.once('close', release)
 }
 
 const asker = ({ id, remoteAddress }: Exchange): { requestId: string; remoteAddress: string } => ({
@@ -189,6 +203,7 @@ function waitForAudit(_: Exchange, front: FrontOptions): Promise<undefined> | un
 }
 
 async function serve(exchange: Exchange, front: FrontOptions): Promise<Outcome> {
+  if (exchange.ended) return unauthorized
   const path = mcpPath(exchange.target.path)
   if (path === undefined || exchange.caller === undefined) return await serveControl(exchange, front)
   return await serveMcp(exchange, exchange.caller, path, front)

@@ -1,11 +1,12 @@
 import type { Refusal } from '../access/refusal.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Result } from '../lib/result.ts'
+import { err, type Result } from '../lib/result.ts'
+import { unauthorized } from './error-to-wire.ts'
 import type { Exchange } from './exchange.ts'
 import { type BodyLimits, readBody } from './read-body.ts'
 
 /** Reads the body, asking a client that waits for `100 Continue` to send it, unless it announces too much. */
-export function receiveBody(
+export async function receiveBody(
   exchange: Exchange,
   limits: BodyLimits,
   clock: Clock,
@@ -15,5 +16,7 @@ export function receiveBody(
     exchange.response.writeContinue()
     exchange.expectsContinue = false
   }
-  return readBody(exchange.request, limits, clock)
+  const bytes = await readBody(exchange.request, limits, clock)
+  // Slow on purpose, a body would otherwise outlive the credential that it was sent with.
+  return exchange.ended ? err(unauthorized) : bytes
 }

@@ -50,6 +50,7 @@ export async function serveControl(
   response.once('close', () => {
     if (!response.writableFinished) gone.abort()
   })
+  exchange.onEnd = () => gone.abort()
   const query = target.query === '' ? '' : `?${target.query}`
   const init: RequestInit = { method, headers: passedOn(exchange), signal: gone.signal }
   if (body !== undefined) init.body = new Uint8Array(body)

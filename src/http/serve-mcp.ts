@@ -33,7 +33,7 @@ export async function serveMcp(
   caller: Caller,
   path: McpExchange['path'],
   plane: McpPlane,
-): Promise<'answered'> {
+): Promise<Refusal | 'answered'> {
   const { request, response, target } = exchange
   exchange.route = target.path ?? exchange.route
   const methods = METHODS[path]
@@ -47,6 +47,8 @@ export async function serveMcp(
     )
   }
   const body = request.method === 'POST' ? await readMessage(exchange, plane) : ok(undefined)
+  // With its challenge, as every other 401.
+  if (!body.ok && body.error.code === 'unauthorized') return body.error
   if (!body.ok) return refuseMessage(exchange, body.error, plane)
   const query = target.query === '' ? '' : `?${target.query}`
   const url = new URL(`${plane.baseUrl()}${exchange.route}${query}`)

@@ -18,6 +18,7 @@ import {
 } from '../../test/support/http-parts.ts'
 import { type ManualClock, manualClock } from '../../test/support/clock.ts'
 import { head, type RawReply, sendRaw } from '../../test/support/raw-http.ts'
+import { Lifelines } from '../identity/lifelines.ts'
 import { DAY_MS } from '../lib/duration.ts'
 import type { McpEndpoint, McpExchange } from '../mcp/endpoint.ts'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from './server.ts'
@@ -71,6 +72,7 @@ async function start(
     allowedOrigins: [],
     limits: { bodyBytes: 1_000_000, jsonDepth: 64, headerBytes: 16_384, requestTimeoutMs: 30_000 },
     authenticator: mapAuthenticator(levelCallers()),
+    lifelines: new Lifelines(),
     audit: parts.audit,
     observe: parts.observe,
     mcp: {

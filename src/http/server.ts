@@ -4,6 +4,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { AuditSink } from '../audit/entry.ts'
 import type { Authenticator } from '../identity/authenticate.ts'
+import type { Lifelines } from '../identity/lifelines.ts'
 import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import type { McpEndpoint } from '../mcp/endpoint.ts'
@@ -41,6 +42,7 @@ export interface HttpServerOptions {
   readonly allowedOrigins: readonly string[]
   readonly limits: HttpLimits
   readonly authenticator: Authenticator
+  readonly lifelines: Pick<Lifelines, 'hold'>
   readonly audit: AuditSink
   readonly observe: Observe
   readonly clock: Clock
@@ -129,7 +131,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       for (const response of open.responses) {
         if (!response.headersSent) response.setHeader('connection', 'close')
       }
-      const isStream = (response: ServerResponse): boolean => response.req.method === 'GET'
+      // A stream has no end of its own to wait for; `subscriptions/listen` opens one by POST.
+      const isStream = (response: ServerResponse): boolean =>
+        response.req.method === 'GET' ||
+        String(response.getHeader('content-type')).startsWith('text/event-stream')
       await within(
         drainMs,
         clock,

@@ -40,7 +40,10 @@ export function refuseBeyondGrant(caller: Caller, reach: Reach): Refusal | null 
         REFUSED[what],
         `token.${what}`,
         `a token cannot be given ${what} that the credential which issues it does not have`,
-        { allowed: `${what} ${held.join(', ') || '(none)'}` },
+        {
+          allowed: `${what} ${held.join(', ') || '(none)'}`,
+          ...(what === 'scopes' && asked !== 'all' ? { scopes: asked } : {}),
+        },
       )
     }
   }

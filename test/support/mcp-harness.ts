@@ -121,6 +121,7 @@ export async function mcpHarness(options: HarnessOptions = {}): Promise<McpHarne
     allowedOrigins: [],
     limits: { bodyBytes: 4_194_304, jsonDepth: 64, headerBytes: 16_384, requestTimeoutMs: 30_000 },
     authenticator,
+    lifelines,
     audit,
     observe,
     clock: systemClock,

@@ -4,6 +4,9 @@ import { refusal } from '../../access/refusal.ts'
 import type { Caller } from '../../identity/caller.ts'
 import type { TokenRecord } from '../../identity/tokens.ts'
 import { err, ok } from '../../lib/result.ts'
+import type { Pipeline } from '../../tools/call.ts'
+import { createPipeline } from '../../tools/pipeline.ts'
+import { runSqlTool } from '../../tools/run-sql.ts'
 import type { ControlPlaneParts } from '../control-plane.ts'
 import { defineRoute, type Route } from '../define-route.ts'
 import { administersTenant } from '../within-grant.ts'
@@ -21,7 +24,12 @@ const EXPLANATION = z.object({
 })
 
 /** Why a credential may or may not call a tool, without calling it. */
-export function accessRoutes({ pipeline, tokens }: ControlPlaneParts): readonly Route[] {
+export function accessRoutes(parts: ControlPlaneParts): readonly Route[] {
+  const { pipeline, tokens, audit, clock, observe } = parts
+  const sqlTool = runSqlTool(parts.databases, parts.limits)
+  const sql = createPipeline({ tools: [sqlTool], audit, clock, observe })
+  /** `POST /api/v1/query` has a pipeline of its own, and the same questions are asked about it. */
+  const explainerOf = (tool: string): Pipeline => (tool === sqlTool.rule.name ? sql : pipeline)
   return [
     defineRoute(
       {
@@ -31,7 +39,7 @@ export function accessRoutes({ pipeline, tokens }: ControlPlaneParts): readonly 
         summary: 'Tells why a credential may or may not call a tool, without calling it',
         access: 'anyone',
         query: z.strictObject({
-          tool: z.string().min(1).max(256).describe('The tool, by name'),
+          tool: z.string().min(1).max(256).describe('The tool, by name; `sql` is POST /api/v1/query'),
           database: z.string().min(1).max(128).optional().describe('A database, by name'),
           credential_id: z
             .string()
@@ -73,7 +81,7 @@ export function accessRoutes({ pipeline, tokens }: ControlPlaneParts): readonly 
           }
           subject = callerOf(record)
         }
-        const { allowed, rule, refusal: refused } = pipeline.explain(subject, tool, database)
+        const { allowed, rule, refusal: refused } = explainerOf(tool).explain(subject, tool, database)
         return ok({
           status: 200,
           body: {
