@@ -159,9 +159,9 @@ describe('bounds', () => {
     const calls = Array.from({ length: 200 }, (_, index) =>
       harness.rows(callers[index % 3] ?? ann, 'SELECT pg_sleep(0.005) AS of_many, pg_backend_pid()'),
     )
-    let done = false
-    void Promise.allSettled(calls).then(() => (done = true))
-    while (!done) {
+    const progress = { done: false }
+    void Promise.allSettled(calls).then(() => (progress.done = true))
+    while (!progress.done) {
       await count()
       expect(harness.databases.status()[0]?.connections).toBeLessThanOrEqual(7)
     }
