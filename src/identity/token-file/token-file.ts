@@ -55,19 +55,35 @@ export class TokenFile {
   /** @throws Fault `config_invalid` when there is a file and it cannot be understood */
   async open(): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
+      const last = attempt === FIRST_READ_ATTEMPTS
       try {
-        const content = await readTokenFile(this.path)
-        const stamp = content?.stamp ?? { text: null, inode: '', mode: 0 }
-        this.#accept(content?.text ?? '', stamp, content ? this.#parse(content.text) : [])
-        return
+        if (await this.#openOnce(last)) return
       } catch (error) {
-        if (attempt < FIRST_READ_ATTEMPTS) {
-          await delay(FIRST_READ_RETRY_MS)
-          continue
+        if (last) {
+          throw new Fault('config_invalid', `the token file ${this.path}: ${problem(error)}`, {
+            cause: error,
+          })
         }
-        throw new Fault('config_invalid', `the token file ${this.path}: ${problem(error)}`, { cause: error })
       }
+      await delay(FIRST_READ_RETRY_MS)
     }
+  }
+
+  /** An empty file counts only at the last attempt: it may be one that a writer has just truncated. */
+  async #openOnce(last: boolean): Promise<boolean> {
+    const content = await readTokenFile(this.path)
+    if (content) {
+      if (content.text.trim() === '' && !last) return false
+      this.#accept(content.text, content.stamp, this.#parse(content.text))
+      return true
+    }
+    const stamp = await stampOf(this.path)
+    if (stamp.text === null) {
+      this.#accept('', stamp, [])
+      return true
+    }
+    if (last) throw new TokenFileProblem('it changes all the time')
+    return false
   }
 
   async watch(): Promise<void> {
