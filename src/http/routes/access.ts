@@ -1,8 +1,7 @@
 import { z } from 'zod'
 import { levelIncludes } from '../../access/decide.ts'
 import { refusal } from '../../access/refusal.ts'
-import type { Caller } from '../../identity/caller.ts'
-import type { TokenRecord } from '../../identity/tokens.ts'
+import { callerOfToken } from '../../identity/caller-of-token.ts'
 import { err, ok } from '../../lib/result.ts'
 import type { Pipeline } from '../../tools/call.ts'
 import { createPipeline } from '../../tools/pipeline.ts'
@@ -79,7 +78,7 @@ export function accessRoutes(parts: ControlPlaneParts): readonly Route[] {
               },
             })
           }
-          subject = callerOf(record)
+          subject = callerOfToken(record)
         }
         const { allowed, rule, refusal: refused } = explainerOf(tool).explain(subject, tool, database)
         return ok({
@@ -100,21 +99,3 @@ export function accessRoutes(parts: ControlPlaneParts): readonly Route[] {
     ),
   ]
 }
-
-/** A listed token as the decision would see it, if it were shown. */
-function callerOf(record: TokenRecord): Caller {
-  const { tenant, level, scopes, servers, databases } = record
-  return {
-    principal: { kind: 'service', id: record.owner, name: record.owner },
-    credential: {
-      id: record.id,
-      kind: KINDS[record.source],
-      name: record.note,
-      createdAt: record.createdAt,
-      expiresAt: record.expiresAt,
-    },
-    grant: { tenant, level, scopes, servers, databases },
-  }
-}
-
-const KINDS = { store: 'issued', 'token-file': 'token-file', config: 'static' } as const
