@@ -50,6 +50,6 @@ export async function bootstrapAdmin(places: TokenPlaces): Promise<IssuedToken |
     }
     return null
   }
-  issued.apply(row)
+  await issued.takeOver(row)
   return { token, record: toRecord(knownFromRow(row), now) }
 }

@@ -2,6 +2,7 @@ import { err, ok, type Result } from '../lib/result.ts'
 import { findTokenById, findTokensByHashPrefix, type TokenRow } from '../store/tokens.ts'
 import { knownFromRow } from './issued-tokens.ts'
 import type { Known } from './known.ts'
+import { asPrefix, noSuchToken, tooShort } from './no-such-token.ts'
 import type { TokenPlaces } from './token-places.ts'
 import { tokenRefusal, type TokenRefusal } from './token-refusal.ts'
 
@@ -9,8 +10,6 @@ import { tokenRefusal, type TokenRefusal } from './token-refusal.ts'
 export type FoundToken =
   | { readonly source: 'store'; readonly known: Known; readonly row: TokenRow }
   | { readonly source: 'token-file' | 'config'; readonly known: Known }
-
-const SHORTEST_PREFIX = 8
 
 /** Candidates that a refusal names; more would only fill the screen. */
 const MOST_CANDIDATES = 10
@@ -26,24 +25,14 @@ export async function findToken(
   const name = idOrHashPrefix.trim()
   const byId = await findById(places, name)
   if (byId) return ok(byId)
-  const prefix = name.toLowerCase()
-  if (!/^[0-9a-f]{1,64}$/.test(prefix)) {
-    return err(tokenRefusal('not_found', 'token.id', 'there is no token with that id'))
-  }
+  const prefix = asPrefix(name)
+  if (prefix === undefined) return err(noSuchToken(name))
   const found = await findByPrefix(places, prefix)
   const candidates = found.slice(0, MOST_CANDIDATES).map(({ known }) => known.caller.credential.id)
-  if (prefix.length < SHORTEST_PREFIX) {
-    return err(
-      tokenRefusal(
-        'invalid_arguments',
-        'token.prefix',
-        `"${prefix}" is too short: a hash prefix needs at least ${SHORTEST_PREFIX} digits`,
-        { allowed: `an id, or at least ${SHORTEST_PREFIX} digits of the hash`, candidates },
-      ),
-    )
-  }
+  const short = tooShort(prefix, candidates)
+  if (short) return err(short)
   const [only, ...others] = found
-  if (!only) return err(tokenRefusal('not_found', 'token.prefix', 'no token has that id or hash prefix'))
+  if (!only) return err(noSuchToken(name))
   if (others.length > 0) {
     return err(
       tokenRefusal('conflict', 'token.prefix', `"${prefix}" names ${found.length} tokens`, {

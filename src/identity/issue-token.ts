@@ -41,7 +41,7 @@ export async function issueIntoStore(
     await insertToken(trx, fresh)
     return fresh
   })
-  issued.apply(row)
+  await issued.takeOver(row)
   return { token, record: toRecord(knownFromRow(row), clock.now()) }
 }
 

@@ -129,8 +129,16 @@ export class IssuedTokens {
     return await this.#refreshing
   }
 
-  /** Acts on one row that was just written, so that this process does not wait for the feed. */
-  apply(row: TokenRow): void {
+  /**
+   * Takes over rows that this process has just written: acts on them at once, then reads what else was
+   * announced, so that its own write leaves nothing pending.
+   */
+  async takeOver(...rows: readonly TokenRow[]): Promise<void> {
+    for (const row of rows) this.#apply(row)
+    await this.refresh()
+  }
+
+  #apply(row: TokenRow): void {
     this.#bad.delete(row.hash)
     if (row.revokedAt !== null) {
       const wasOpen = this.#live.delete(row.id)
@@ -241,9 +249,10 @@ export class IssuedTokens {
     const rows = await readTokensAfter(this.#store.db, this.#revision, MOST_CHANGES + 1)
     if (rows.length > MOST_CHANGES) return await this.#startOver()
     for (const row of rows) {
-      this.apply(row)
+      this.#apply(row)
       this.#revision = Math.max(this.#revision, row.revision)
     }
+    if (rows.length > 0) this.#observe({ kind: 'tokens.reloaded', source: 'store', changed: rows.length })
   }
 
   /** After an import of many tokens: forgets the caches and asks only for what may be open. */
@@ -254,7 +263,7 @@ export class IssuedTokens {
     this.#bad.clear()
     for (const [id, { known }] of this.#live) {
       const row = await findTokenById(this.#store.db, id)
-      if (row?.hash === known.hash) this.apply(row)
+      if (row?.hash === known.hash) this.#apply(row)
       else {
         this.#live.delete(id)
         this.#expiries.forget(id)
@@ -262,6 +271,7 @@ export class IssuedTokens {
       }
     }
     this.#revision = revision
+    this.#observe({ kind: 'tokens.reloaded', source: 'store' })
   }
 
   #recheck(): void {

@@ -191,6 +191,22 @@ describe.each([
     }
   })
 
+  it('G5 says that it took over what another process added or removed', async () => {
+    const options = await newStore()
+    const one = await open(options, systemClock)
+    const child = await startStoreChild(storeOptionsOf(options))
+    const reloads = () => one.observations.filter(({ kind }) => kind === 'tokens.reloaded')
+    try {
+      const { id } = (await child.ask({ op: 'add', note: 'from outside' })) as { id: string }
+      await vi.waitFor(() => expect(reloads()).toHaveLength(1), { timeout: 5_000, interval: 2 })
+      await child.ask({ op: 'remove', id })
+      await vi.waitFor(() => expect(reloads()).toHaveLength(2), { timeout: 5_000, interval: 2 })
+      expect(reloads()[1]).toEqual({ kind: 'tokens.reloaded', source: 'store', changed: 1 })
+    } finally {
+      await child.close()
+    }
+  })
+
   it('never remembers what it read before a removal that was announced meanwhile', async () => {
     const options = await newStore()
     const one = await open(options)

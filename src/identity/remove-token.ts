@@ -36,7 +36,7 @@ async function removeFromStore(
     (await revokeToken(trx, row.id, revokedAt, revision)) ? revision : undefined,
   )
   if (revision === undefined) return false
-  issued.apply({ ...row, revokedAt, revision })
+  await issued.takeOver({ ...row, revokedAt, revision })
   return true
 }
 

@@ -81,8 +81,7 @@ async function rotateInStore(
     return { successor, predecessor: (await findTokenById(trx, row.id)) ?? { ...row, ...change, revision } }
   })
   if (!written) return err(alreadyDone())
-  issued.apply(written.successor)
-  issued.apply(written.predecessor)
+  await issued.takeOver(written.successor, written.predecessor)
   const now = clock.now()
   return ok({
     token,
