@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+import { unreachable } from '../lib/unreachable.ts'
 import type { Observation } from './observation.ts'
 
 export type Severity = 'debug' | 'info' | 'warn' | 'error'
@@ -50,7 +52,10 @@ export function describe(observation: Observation): Description {
     case 'tokens.expired_removed':
       return line('info', `Removed ${observation.count} expired token(s) from ${observation.source}`)
     case 'tokens.reloaded':
-      return line('info', `[AUTH] Reloaded ${observation.source}`, { count: observation.count })
+      return line('info', `[AUTH] Reloaded ${observation.source}`, {
+        count: observation.count,
+        changed: observation.changed,
+      })
     case 'tokens.reload_failed':
       return line('error', `Could not read ${observation.source}: the tokens read before stay in force`, {
         problem: observation.message,
@@ -124,7 +129,7 @@ export function describe(observation: Observation): Description {
         error: causes(observation.error),
       })
     default:
-      return unhandled(observation)
+      return unreachable(observation)
   }
 }
 
@@ -137,7 +142,7 @@ function causes(error: unknown): readonly string[] {
   const lines: string[] = []
   for (let current = error; current !== undefined && lines.length < 6;) {
     if (!(current instanceof Error)) {
-      lines.push(String(current))
+      lines.push(typeof current === 'string' ? current : inspect(current, { depth: 1 }))
       break
     }
     lines.push(
@@ -146,8 +151,4 @@ function causes(error: unknown): readonly string[] {
     current = current.cause
   }
   return lines
-}
-
-function unhandled(observation: never): Description {
-  return line('error', 'Unknown observation', { observation })
 }

@@ -32,7 +32,14 @@ export type Observation =
     }
   | { readonly kind: 'tokens.loaded'; readonly source: string; readonly count: number }
   | { readonly kind: 'tokens.expired_removed'; readonly source: string; readonly count: number }
-  | { readonly kind: 'tokens.reloaded'; readonly source: string; readonly count: number }
+  | {
+      readonly kind: 'tokens.reloaded'
+      readonly source: string
+      /** Tokens in force, where all of them were read. */
+      readonly count?: number
+      /** Tokens that were added, changed or removed, where only those were read. */
+      readonly changed?: number
+    }
   | { readonly kind: 'tokens.reload_failed'; readonly source: string; readonly message: string }
   | { readonly kind: 'tokens.file_mode'; readonly source: string; readonly mode: string }
   | { readonly kind: 'credential.ended'; readonly credentialId: string; readonly reason: string }
