@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import pg from 'pg'
+import { Client } from 'pg'
 import { startDemoDatabase } from '../src/databases/embedded/demo.ts'
 import { freePort, start } from './support/peers.ts'
 import { machine, round, table } from './support/table.ts'
@@ -39,7 +39,7 @@ await writeFile(
 )
 const main = fileURLToPath(new URL('../bin/postern', import.meta.url))
 const gateway = await start(process.execPath, [main, 'serve'], port, { cwd: scratch })
-const watcher = new pg.Client({ connectionString: url })
+const watcher = new Client({ connectionString: url })
 await watcher.connect()
 const remover = fork(fileURLToPath(new URL('support/revoke-worker.ts', import.meta.url)), [
   join(scratch, '.postern', 'postern.db'),

@@ -1,5 +1,5 @@
 /** Runs one statement over and over on each of several plain `pg` connections and reports how long it took. */
-import pg from 'pg'
+import { Client, type QueryConfig } from 'pg'
 import type { LoadResult } from './load.ts'
 
 interface Plan {
@@ -20,10 +20,10 @@ async function run(plan: Plan): Promise<void> {
   const from = startedAt + plan.warmupMs
   const until = from + plan.durationMs
   const one = async (): Promise<void> => {
-    const client = new pg.Client({ connectionString: plan.url })
+    const client = new Client({ connectionString: plan.url })
     await client.connect()
     for (let now = performance.now(); now < until;) {
-      await client.query({ text: plan.sql, values: [], queryMode: 'extended' } as pg.QueryConfig)
+      await client.query({ text: plan.sql, values: [], queryMode: 'extended' } as QueryConfig)
       const then = now
       now = performance.now()
       if (then >= from) latencies.push(now - then)

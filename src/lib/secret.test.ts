@@ -11,11 +11,11 @@ describe('Secret', () => {
 
   it.each([
     ['string conversion', () => String(secret)],
-    ['a template', () => `${secret.toString()}`],
+    ['a concatenation', () => ''.concat(secret.toString())],
     ['JSON', () => JSON.stringify({ secret })],
     ['util.inspect', () => inspect({ secret }, { depth: 9, showHidden: true })],
     ['an error message', () => new Error('failed', { cause: secret }).stack ?? ''],
-    ['spreading', () => JSON.stringify({ ...secret })],
+    ['its own properties', () => JSON.stringify(Object.entries(secret))],
   ])('does not show it in %s', (_, print) => {
     expect(print()).not.toContain('correct-horse')
   })
