@@ -80,6 +80,18 @@ describe('decide', () => {
     })
   })
 
+  it('refuses what needs a database when the grant has none, whether the call names one or not', () => {
+    const none = { ...grant, databases: [] }
+    const sql = { ...tool, needsDatabase: true }
+    for (const call of [{ tool: sql }, { tool: sql, database: 'staging' }]) {
+      expect(decide(none, credential, call, NOW)).toMatchObject({
+        outcome: 'refuse',
+        refusal: { code: 'database_not_allowed', message: 'this credential may use no database' },
+      })
+    }
+    expect(decide(none, credential, { tool }, NOW).outcome).toBe('allow')
+  })
+
   it('asks for the server first, so that nothing is learnt of the tools behind it', () => {
     const elsewhere = { ...tool, server: 'payroll', level: 'admin' as const, scopes: ['x'] }
     const decision = decide({ ...grant, servers: ['wiki'], scopes: [] }, credential, { tool: elsewhere }, NOW)

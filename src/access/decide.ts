@@ -11,6 +11,8 @@ export interface ToolRule {
   readonly level: Level
   /** All of these are needed. */
   readonly scopes: readonly string[]
+  /** It works on a database: a credential that may use none cannot call it. */
+  readonly needsDatabase?: boolean
 }
 
 /** One call, as far as a decision is concerned. */
@@ -62,6 +64,9 @@ export function decide(grant: Grant, credential: Credential, call: CallToDecide,
         scopes: tool.scopes,
       }),
     )
+  }
+  if (tool.needsDatabase === true && grant.databases.length === 0) {
+    return refuse(refusal('database_not_allowed', 'database', 'this credential may use no database'))
   }
   if (call.database !== undefined && !includes(grant.databases, call.database)) {
     return refuse(

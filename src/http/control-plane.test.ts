@@ -285,9 +285,15 @@ describe('tokens', () => {
     expect((await ask(ours, '/api/v1/admin/tokens')).body['tokens']).toHaveLength(1)
     const id = String(theirs.body['id'])
     const prefix = String(theirs.body['hash_prefix']).slice(0, 8)
-    for (const name of [id, prefix, prefix.toUpperCase()]) {
-      const answer = await ask(ours, `/api/v1/admin/tokens/${name}`, { method: 'DELETE' })
-      expect(answer).toMatchObject({ status: 404, body: { message: 'there is no token with this id' } })
+    const absent = [...prefix].map((digit) => (digit === 'f' ? '0' : 'f')).join('')
+    const answerTo = async (name: string): Promise<unknown> => {
+      const { status, body } = await ask(ours, `/api/v1/admin/tokens/${name}`, { method: 'DELETE' })
+      return { status, ...body, request_id: '' }
+    }
+    expect(await answerTo(id)).toMatchObject({ status: 404, code: 'not_found', rule: 'token.id' })
+    expect(await answerTo(id)).toEqual(await answerTo('tok_none'))
+    for (const name of [prefix, prefix.toUpperCase()]) {
+      expect(await answerTo(name)).toEqual({ ...((await answerTo(absent)) as object) })
     }
     expect((await ask(ours, `/api/v1/admin/tokens/${id}/rotate`, { method: 'POST' })).status).toBe(404)
     expect((await ask(ours, `/api/v1/access/explain?tool=echo&credential_id=${id}`)).status).toBe(404)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { OWN_SERVER } from '../access/decide.ts'
 import type { Databases, Rows } from '../databases/database.ts'
 import { err, ok } from '../lib/result.ts'
 import type { JsonSchema, Tool } from './tool.ts'
@@ -31,7 +32,7 @@ export function runSqlTool(
   limits: { readonly rows: number; readonly resultBytes: number },
 ): Tool {
   return {
-    rule: { name: 'sql', server: 'postern', level: 'read-only', scopes: [] },
+    rule: { name: 'sql', server: OWN_SERVER, level: 'read-only', scopes: [], needsDatabase: true },
     title: 'Run SQL',
     description: 'Runs one SQL statement and answers with its rows.',
     inputSchema: z.toJSONSchema(SQL_ARGUMENTS, { io: 'input' }) as JsonSchema,

@@ -4,6 +4,7 @@ import type { Databases, Statement } from '../../src/databases/database.ts'
 import type { Authenticator } from '../../src/identity/authenticate.ts'
 import type { Caller } from '../../src/identity/caller.ts'
 import type { Grant, Level } from '../../src/identity/grant.ts'
+import { noSuchToken } from '../../src/identity/no-such-token.ts'
 import type { TokenRecord, Tokens } from '../../src/identity/tokens.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { sha256Hex } from '../../src/lib/digest.ts'
@@ -78,7 +79,7 @@ export function memoryTokens(clock: Clock): Tokens {
     async rotate(id) {
       const index = records.findIndex((record) => record.id === id)
       const old = records[index]
-      if (!old) return err({ code: 'not_found', rule: 'token.id', message: 'there is no token with this id' })
+      if (!old) return err(noSuchToken(id))
       const predecessor: TokenRecord = { ...old, status: 'revoked' }
       records[index] = predecessor
       const issued = await tokens.add(old)
@@ -89,7 +90,7 @@ export function memoryTokens(clock: Clock): Tokens {
         (record) => record.id === idOrHashPrefix || record.hashPrefix.startsWith(idOrHashPrefix),
       )
       const old = records[index]
-      if (!old) return err({ code: 'not_found', rule: 'token.id', message: 'there is no such token' })
+      if (!old) return err(noSuchToken(idOrHashPrefix))
       records[index] = { ...old, status: 'revoked' }
       return await Promise.resolve(ok({ ...old, status: 'revoked' as const }))
     },

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { type Refusal, refusal } from '../../access/refusal.ts'
 import type { Caller } from '../../identity/caller.ts'
 import { LEVELS } from '../../identity/grant.ts'
+import { noSuchToken } from '../../identity/no-such-token.ts'
 import { issuedTokenJson, listedTokenJson } from '../../identity/token-json.ts'
 import type { NewToken, TokenRecord, Tokens } from '../../identity/tokens.ts'
 import { parseDuration, parseExpiry } from '../../lib/duration.ts'
@@ -122,7 +123,7 @@ export function tokenRoutes({ tokens }: ControlPlaneParts): readonly Route[] {
         const grace = body.grace === undefined ? ok(0) : parseDuration(body.grace)
         if (!grace.ok) return err(refusal('invalid_request', 'http.body', `field "grace": ${grace.error}`))
         const known = await find(tokens, caller, params.id)
-        if (!known) return err(noToken())
+        if (!known) return err(noSuchToken(params.id))
         // The successor has the same grant, and its value goes to the caller.
         const beyond = refuseBeyondGrant(caller, known)
         if (beyond) return err(beyond)
@@ -151,7 +152,7 @@ export function tokenRoutes({ tokens }: ControlPlaneParts): readonly Route[] {
       async ({ caller, params }) => {
         const removed = (await mayRemove(tokens, caller, params.id))
           ? await tokens.remove(params.id)
-          : err(noToken())
+          : err(noSuchToken(params.id))
         if (!removed.ok) return removed
         return ok({ status: 200, body: listedTokenJson(removed.value), target: removed.value.id })
       },
@@ -197,5 +198,3 @@ async function mayRemove(tokens: Tokens, caller: Caller, idOrPrefix: string): Pr
 /** A list shows 12 digits of a hash and a prefix may be longer: they agree as far as both go. */
 const shareStart = (hashPrefix: string, prefix: string): boolean =>
   hashPrefix.startsWith(prefix) || prefix.startsWith(hashPrefix)
-
-const noToken = (): Refusal => refusal('not_found', 'token.id', 'there is no token with this id')

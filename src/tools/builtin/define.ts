@@ -31,7 +31,7 @@ export function defineTool<T extends { database?: string | undefined }>(
 ): Tool {
   const { name, title, description } = definition
   return {
-    rule: { name, server: OWN_SERVER, level: 'read-only', scopes: [] },
+    rule: { name, server: OWN_SERVER, level: 'read-only', scopes: [], needsDatabase: true },
     title,
     description,
     inputSchema: jsonSchema(definition.input, 'input'),
