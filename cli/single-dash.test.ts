@@ -103,6 +103,8 @@ describe('single-dash command lines (G6)', () => {
     [['-add-tokn'], 'unknown option -add-tokn, did you mean -add-token?'],
     [['-add-token', '-token-notes', 'x'], 'unknown option -token-notes, did you mean -token-note?'],
     [['-http', '-addr'], '-addr needs a value'],
+    [['-remove-token', ''], '-remove-token needs a value'],
+    [['-remove-token='], '-remove-token needs a value'],
     [['-http', '-addr', '-tls'], '-addr needs a value'],
     [['-http=maybe'], '-http is a switch: -http or -http=false'],
     [['-token-note', 'x'], '-token-note goes with -add-token'],

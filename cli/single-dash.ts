@@ -80,6 +80,8 @@ function readFlags(argv: readonly string[]): Result<Flags, string> {
       const value = given ?? argv[index + 1]
       if (value === undefined || (given === undefined && isFlag(value))) return err(`-${name} needs a value`)
       if (given === undefined) index += 1
+      // A blank value means the default. Nothing is removed by default: `-remove-token "$UNSET"` must not serve.
+      if (value === '' && name === 'remove-token') return err(`-${name} needs a value`)
       if (value !== '') values.set(name, value)
     } else {
       const meant = nearestWord(name, [...SWITCHES, ...VALUES])
