@@ -295,6 +295,13 @@ describe('tokens', () => {
     for (const name of [prefix, prefix.toUpperCase()]) {
       expect(await answerTo(name)).toEqual({ ...((await answerTo(absent)) as object) })
     }
+    // A name that is checked with its spaces and looked up without them would be another name.
+    for (const name of [`%20${id}`, `${id}%C2%A0`, `%E2%80%83${prefix}%20`]) {
+      expect(await answerTo(name)).toMatchObject({ status: 404, code: 'not_found' })
+    }
+    expect((await ask('admin', '/api/v1/admin/tokens')).body['tokens']).toContainEqual(
+      expect.objectContaining({ id, status: 'valid' }),
+    )
     expect((await ask(ours, `/api/v1/admin/tokens/${id}/rotate`, { method: 'POST' })).status).toBe(404)
     expect((await ask(ours, `/api/v1/access/explain?tool=echo&credential_id=${id}`)).status).toBe(404)
   })

@@ -85,7 +85,8 @@ export function memoryTokens(clock: Clock): Tokens {
       const issued = await tokens.add(old)
       return issued.ok ? ok({ ...issued.value, predecessor }) : issued
     },
-    async remove(idOrHashPrefix) {
+    async remove(name) {
+      const idOrHashPrefix = name.trim()
       const index = records.findIndex(
         (record) => record.id === idOrHashPrefix || record.hashPrefix.startsWith(idOrHashPrefix),
       )

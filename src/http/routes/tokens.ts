@@ -58,7 +58,8 @@ const NEW_TOKEN = z.strictObject({
   into: z.enum(['store', 'token-file']).optional().describe('Where it is kept; the store when absent'),
 })
 
-const ID = z.strictObject({ id: z.string().min(1).max(128) })
+/** Trimmed as the search for a token does it: what is checked here and what is found there must be one name. */
+const ID = z.strictObject({ id: z.string().trim().min(1).max(128) })
 
 const ADMIN = { access: 'admin', refusals: ['level_too_low', 'not_found', 'conflict'] } as const
 
@@ -190,9 +191,10 @@ async function find(tokens: Tokens, caller: Caller, id: string): Promise<TokenRe
 /** An administrator of one tenant must not end, or learn of, a token of another: both look like none. */
 async function mayRemove(tokens: Tokens, caller: Caller, idOrPrefix: string): Promise<boolean> {
   const prefix = idOrPrefix.toLowerCase()
-  return (await tokens.list())
-    .filter(({ id, hashPrefix }) => id === idOrPrefix || shareStart(hashPrefix, prefix))
-    .every(({ tenant }) => administersTenant(caller, tenant))
+  const meant = (await tokens.list()).filter(
+    ({ id, hashPrefix }) => id === idOrPrefix || shareStart(hashPrefix, prefix),
+  )
+  return meant.length > 0 && meant.every(({ tenant }) => administersTenant(caller, tenant))
 }
 
 /** A list shows 12 digits of a hash and a prefix may be longer: they agree as far as both go. */
