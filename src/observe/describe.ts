@@ -122,6 +122,11 @@ export function describe(observation: Observation): Description {
         problem: observation.message,
         waiting: observation.waiting,
       })
+    case 'log.lines_lost':
+      return line('warn', 'Lines of this log were lost: its output took none', {
+        count: observation.count,
+        problem: observation.problem,
+      })
     case 'fault':
       return line('error', 'Something failed that should not', {
         where: observation.where,

@@ -1,5 +1,7 @@
 import { type DestinationStream, pino } from 'pino'
+import { systemClock } from '../lib/clock.ts'
 import { describe, type Severity } from './describe.ts'
+import { LogOutput } from './log-output.ts'
 import type { Observe } from './observation.ts'
 
 export interface LogOptions {
@@ -14,29 +16,22 @@ export interface Log {
   flush(): void
 }
 
-/** The buffer is written when it holds this much, or after `FLUSH_MS`. */
-const BUFFER_BYTES = 8_192
-const FLUSH_MS = 100
-
 /**
  * Subscribes a log to the observations.
  *
  * @param fd file descriptor to write to: 2 for a server, whose standard output stays free for JSON
  */
-export function openLog(options: LogOptions, fd = 2): Log {
-  const destination = pino.destination({ fd, sync: false, minLength: BUFFER_BYTES, periodicFlush: FLUSH_MS })
-  const observe =
-    options.format === 'json' ? jsonLog(options.level, destination) : textLog(options.level, destination)
-  return {
-    observe,
-    flush: () => {
-      try {
-        destination.flushSync()
-      } catch {
-        // The stream never opened or is gone (a closed pipe): there is nobody left to tell.
-      }
-    },
+export function openLog(options: LogOptions, fd = 2, clock = systemClock): Log {
+  const output = new LogOutput(fd, clock, (lost) => {
+    observe({ kind: 'log.lines_lost', ...lost })
+  })
+  const observe = options.format === 'json' ? jsonLog(options.level, output) : textLog(options.level, output)
+  const flush = (): void => {
+    output.flush()
   }
+  // A defect ends the process without a word to this room; its last lines are the ones that matter.
+  process.once('exit', flush)
+  return { observe, flush }
 }
 
 export function jsonLog(level: Severity, destination: DestinationStream): Observe {

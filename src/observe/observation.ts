@@ -74,6 +74,8 @@ export type Observation =
       readonly database?: string
     }
   | { readonly kind: 'audit.flush_failed'; readonly message: string; readonly waiting: number }
+  /** The log's output takes lines again, after it took none for so long that some were lost. */
+  | { readonly kind: 'log.lines_lost'; readonly count: number; readonly problem: string }
   | { readonly kind: 'fault'; readonly where: string; readonly error: unknown; readonly requestId?: string }
 
 export type Observe = (observation: Observation) => void
