@@ -19,8 +19,10 @@ const SSL_YES = 0x53
 /**
  * Asks the server to stop what a backend runs (PostgreSQL manual, "Canceling Requests in Progress"). The
  * key travels encrypted where the connection was. Never fails: the statement timeout is behind it.
+ *
+ * @returns whether the server took it; what it does with it, it does not say
  */
-export function cancelRequest(target: CancelTarget, clock: Clock, timeoutMs: number): Promise<void> {
+export function cancelRequest(target: CancelTarget, clock: Clock, timeoutMs: number): Promise<boolean> {
   const message = Buffer.alloc(16)
   message.writeInt32BE(16, 0)
   message.writeInt32BE(CANCEL_CODE, 4)
@@ -29,6 +31,7 @@ export function cancelRequest(target: CancelTarget, clock: Clock, timeoutMs: num
 
   return new Promise((resolve) => {
     const { host, port, encryption } = target
+    let taken = false
     const socket = host.startsWith('/')
       ? connectTcp(`${host}/.s.PGSQL.${port}`)
       : connectTcp({ host, port, noDelay: true })
@@ -38,12 +41,16 @@ export function cancelRequest(target: CancelTarget, clock: Clock, timeoutMs: num
     const send = (stream: Duplex): void => {
       stream.on('error', () => socket.destroy())
       stream.on('data', () => undefined)
+      // It hangs up when it has passed the request on.
+      stream.once('end', () => {
+        taken = true
+      })
       stream.end(message)
     }
     socket.on('error', () => socket.destroy())
     socket.once('close', () => {
       stopTimer()
-      resolve()
+      resolve(taken)
     })
     socket.once('connect', () => {
       if (encryption === false) {

@@ -121,9 +121,9 @@ export function connect(
     socket.removeAllListeners('data')
     const { processID, secretKey } = client as unknown as BackendKey
     const target = { host: options.host, port: options.port, encryption, processID, secretKey }
-    const cancel = (): Promise<void> => {
+    const cancel = (): Promise<boolean> => {
       const cancelled = cancelRequest(target, clock, options.connectTimeoutMs)
-      track(cancelled)
+      track(cancelled.then(() => undefined))
       return cancelled
     }
     return new Connection({ kind: login.kind, socket, parameters, cancel })

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Answer, EndedBy, Exchange } from './exchange.ts'
 import { TERMINATE } from './frontend-messages.ts'
@@ -12,8 +13,8 @@ export interface Established {
   readonly socket: Duplex
   /** Parameters that the server reported during start-up. */
   readonly parameters: ReadonlyMap<string, string>
-  /** Asks the server to stop the running statement; resolves when it has been told, and never fails. */
-  readonly cancel: () => Promise<void>
+  /** Asks the server to stop the running statement; resolves with whether it was reached, and never fails. */
+  readonly cancel: () => Promise<boolean>
 }
 
 /** Whoever put the connection to use is told what becomes of it. */
@@ -22,7 +23,7 @@ export interface ConnectionOwner {
   finished(connection: Connection, clean: boolean): void
   /** The connection can no longer be used. `reason` is `null` where it was closed while unused, as planned. */
   ended(connection: Connection, reason: string | null): void
-  /** Its place at the server is free again, as far as can be known: after `ended`, sometimes a little later. */
+  /** Its place at the server is free again, as far as can be known: after `ended`, sometimes much later. */
   gone(connection: Connection): void
 }
 
@@ -55,7 +56,7 @@ const GUARDED = new Set([
 export class Connection {
   readonly kind: ConnectionKind
   readonly #socket: Duplex
-  readonly #cancel: () => Promise<void>
+  readonly #cancel: () => Promise<boolean>
   readonly #parameters: Map<string, string>
   readonly #reader: MessageReader
   readonly #closed: Promise<void>
@@ -168,20 +169,40 @@ export class Connection {
     this.#end(null, null)
   }
 
-  #end(reason: string | null, answer: Answer | null, cancelled: Promise<void> | null = null): void {
+  /** Waits no longer for the server to let go of a connection that has ended. */
+  abandon(): void {
+    if (!this.#alive) this.#socket.destroy()
+  }
+
+  #end(reason: string | null, answer: Answer | null, cancelled: Promise<boolean> | null = null): void {
     if (!this.#alive) return
     this.#alive = false
     this.#reader.stop()
-    if (reason !== null) this.#socket.destroy()
+    if (cancelled !== null) this.#hangUp()
+    else if (reason !== null) this.#socket.destroy()
     const exchange = this.#exchange
     this.#exchange = null
     if (answer === null) exchange?.lose()
     else exchange?.settle(answer)
     this.#owner?.ended(this, reason)
-    // Until the server has been told to stop, its backend works on: a caller that starts and gives up
-    // statements without end must not get a new connection for each.
     if (cancelled === null) this.#owner?.gone(this)
-    else void cancelled.then(() => this.#owner?.gone(this))
+    else void this.#letGo(cancelled).then(() => this.#owner?.gone(this))
+  }
+
+  /** Says that nothing more comes. What the server still sends is read and dropped. */
+  #hangUp(): void {
+    this.#socket.end()
+    if (this.#socket instanceof Socket) this.#socket.unref()
+  }
+
+  /**
+   * A server that was told to stop need not stop: `strpos` of two long strings runs for hours and looks at
+   * neither cancel requests nor timeouts. A caller that starts and gives up such statements must not get a
+   * new connection for each, so the place is taken until the backend itself has closed its end.
+   */
+  async #letGo(cancelled: Promise<boolean>): Promise<void> {
+    if (await cancelled) await this.#closed
+    else this.#socket.destroy()
   }
 
   #header(type: number, length: number): 'take' | 'skip' | 'stop' {
@@ -217,9 +238,8 @@ export class Connection {
     const before = this.#parameters.get(name)
     this.#parameters.set(name, value)
     if (this.kind !== 'read' || before === value || !GUARDED.has(name)) return
-    this.#end(`${name} changed from "${before ?? ''}" to "${value.slice(0, 64)}"`, {
-      kind: 'changed',
-      parameter: name,
-    })
+    const cancelled = this.#exchange === null ? null : this.#cancel()
+    const reason = `${name} changed from "${before ?? ''}" to "${value.slice(0, 64)}"`
+    this.#end(reason, { kind: 'changed', parameter: name }, cancelled)
   }
 }

@@ -145,6 +145,8 @@ export class Pool implements ConnectionOwner {
     for (const connection of this.connections) {
       if (connection.busy) connection.destroy(`its ${by} ended`, by)
       else connection.close()
+      // Whoever shuts down does not wait for a statement that cannot be stopped.
+      if (by === 'shutdown') connection.abandon()
     }
   }
 }
