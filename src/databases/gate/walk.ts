@@ -8,15 +8,28 @@ import type { Findings, Names, SearchPath, Verdict } from './verdict.ts'
 export const DEEPEST_TREE = 800
 
 type Fields = Readonly<Record<string, unknown>>
-/** Names of common table expressions that are visible here. */
-type Scope = ReadonlySet<string>
+/**
+ * Names of common table expressions that are visible here: those of one WITH clause, and those around it.
+ * Never copied: a statement may name thousands, and hold thousands of WITH clauses that see them all.
+ */
+interface Scope {
+  readonly names: ReadonlySet<string>
+  readonly outer: Scope | null
+}
+
+const NOTHING_NAMED: Scope = { names: new Set(), outer: null }
+
+function isNamed(name: string, scope: Scope): boolean {
+  for (let at: Scope | null = scope; at !== null; at = at.outer) if (at.names.has(name)) return true
+  return false
+}
 
 /**
  * Walks a syntax tree and refuses the first thing that is not part of a read: by kind, by field, and by
  * what the catalogue says of each name.
  */
 export function walkTree(tree: unknown, names: Names, path: SearchPath, findings: Findings): Refusal | null {
-  return new Walk(names, path, findings).node(tree, new Set(), 0)
+  return new Walk(names, path, findings).node(tree, NOTHING_NAMED, 0)
 }
 
 class Walk {
@@ -60,10 +73,10 @@ class Walk {
     let inner = scope
     if (kind === 'SelectStmt' && fields['withClause'] !== undefined) {
       if (!isFields(fields['withClause'])) return malformed('WithClause')
-      const visible = new Set(scope)
-      const withRefused = this.#with(fields['withClause'], visible, depth)
+      const visible = new Set<string>()
+      inner = { names: visible, outer: scope }
+      const withRefused = this.#with(fields['withClause'], visible, inner, depth)
       if (withRefused) return withRefused
-      inner = visible
     }
     const grammar: Readonly<Record<string, string>> = ALLOWED_NODES[kind]
     for (const [name, value] of Object.entries(fields)) {
@@ -103,10 +116,10 @@ class Walk {
   }
 
   /**
-   * Judges the queries of a WITH clause and adds their names to `visible`. Without RECURSIVE a query sees
+   * Judges the queries of a WITH clause and adds their names to `visible`, the innermost of `scope`. Without RECURSIVE a query sees
    * only the ones before it: in `WITH pg_authid AS (SELECT * FROM pg_authid)` the inner name is the real one.
    */
-  #with(clause: Fields, visible: Set<string>, depth: number): Refusal | null {
+  #with(clause: Fields, visible: Set<string>, scope: Scope, depth: number): Refusal | null {
     for (const name of Object.keys(clause))
       if (!Object.hasOwn(ALLOWED_NODES.WithClause, name)) return malformed('WithClause')
     const ctes = clause['ctes']
@@ -119,7 +132,7 @@ class Walk {
     for (const [index, cte] of ctes.entries()) {
       const name = named[index]
       if (name === undefined) return malformed('WithClause')
-      const refused = this.node(cte, new Set(visible), depth + 1)
+      const refused = this.node(cte, scope, depth + 1)
       if (refused) return refused
       visible.add(name)
     }
@@ -155,7 +168,7 @@ class Walk {
   #relation(fields: Fields, scope: Scope): Refusal | null {
     const { catalogname, schemaname, relname } = fields
     if (typeof relname !== 'string') return malformed('RangeVar')
-    if (schemaname === undefined && scope.has(relname)) return null
+    if (schemaname === undefined && isNamed(relname, scope)) return null
     const name = [catalogname, schemaname, relname].filter((part) => typeof part === 'string')
     const verdict = this.#names.relation(name, this.#path)
     this.#findings.relations.add(verdict.fullName)
