@@ -13,6 +13,7 @@ import type { Pipeline } from '../tools/call.ts'
 import type { ControlContext } from './control-context.ts'
 import type { Route, RouteReply } from './define-route.ts'
 import {
+  belongsInLog,
   faultToWire,
   refusalToWire,
   unauthorized,
@@ -158,7 +159,7 @@ function fail(thrown: unknown, c: Context<Env>, { observe }: ControlPlaneParts):
   const context = c.env
   const wire = faultToWire(thrown, wireContext(context, c.req.path))
   context.note({ code: wire.body.code })
-  if (wire.status === 500) {
+  if (belongsInLog(thrown)) {
     observe({ kind: 'fault', where: 'http.control', error: thrown, requestId: context.requestId })
   }
   return errorResponse(wire)

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { REFUSAL_CODES, refusal } from '../access/refusal.ts'
 import { Fault, FAULT_CODES } from '../lib/fault.ts'
 import { faultToRpc, refusalToRpc } from '../mcp/error-to-rpc.ts'
-import { faultStatus, faultToWire, refusalStatus, refusalToWire } from './error-to-wire.ts'
+import { belongsInLog, faultStatus, faultToWire, refusalStatus, refusalToWire } from './error-to-wire.ts'
 
 const context = {
   requestId: 'req-1',
@@ -95,4 +95,20 @@ describe('faultToWire', () => {
       expect(JSON.stringify(wire)).not.toContain('inner')
     },
   )
+
+  it('names no file of the store, which anybody with an invented token would hear', () => {
+    const fault = new Fault('store_unavailable', 'the store /srv/postern/store.db: the disk is full')
+    const { status, body } = faultToWire(fault, context)
+    expect({ status, code: body.code }).toEqual({ status: 503, code: 'store_unavailable' })
+    expect(body.message).not.toMatch(/srv|disk/)
+  })
+})
+
+describe('belongsInLog', () => {
+  it('logs defects and what nobody else tells of', () => {
+    const logged = FAULT_CODES.filter((code) => belongsInLog(new Fault(code, 'message')))
+    expect(logged).toEqual(expect.arrayContaining(['internal', 'store_unavailable', 'model_unavailable']))
+    for (const passing of ['database_busy', 'shutting_down']) expect(logged).not.toContain(passing)
+    expect(belongsInLog(new TypeError('a defect'))).toBe(true)
+  })
 })

@@ -159,7 +159,10 @@ export function refusalToWire(refused: Refusal, context: WireContext): WireError
   return { status, headers: refused.code === 'scope_missing' ? scopeChallenge(refused, context) : {}, body }
 }
 
-/** A fault as a reply. Anything that is not a `Fault` is a defect: the caller gets its request id and nothing else. */
+/**
+ * A fault as a reply. Anything that is not a `Fault` is a defect: the caller gets its request id and nothing
+ * else. The store's own sentence names its file, and a stranger's invented token is enough to hear it.
+ */
 export function faultToWire(thrown: unknown, context: WireContext): WireError {
   const known = thrown instanceof Fault && faultStatus(thrown.code).status === 503
   const code = thrown instanceof Fault ? thrown.code : 'internal'
@@ -172,16 +175,30 @@ export function faultToWire(thrown: unknown, context: WireContext): WireError {
         : {},
     body: {
       error: word,
-      message: known ? thrown.message : INTERNAL,
+      message: code === 'store_unavailable' ? STORE_AWAY : known ? thrown.message : INTERNAL,
       code,
       request_id: context.requestId,
     },
   }
 }
 
+/**
+ * Whether a fault must be in the log: a defect, and what nobody else reports. The databases tell of themselves
+ * when they go and come back; being busy or stopping is no news.
+ */
+export function belongsInLog(thrown: unknown): boolean {
+  if (!(thrown instanceof Fault)) return true
+  return (
+    faultStatus(thrown.code).status === 500 ||
+    thrown.code === 'store_unavailable' ||
+    thrown.code === 'model_unavailable'
+  )
+}
+
 export const unauthorized: Refusal = refusal('unauthorized', 'credential', 'a valid credential is needed')
 
 const UNAUTHORIZED = 'a valid credential is needed: send it as "Authorization: Bearer <token>"'
+const STORE_AWAY = 'the store of this gateway cannot be used at the moment: try again'
 const INTERNAL = 'something failed inside Postern; the log has the details under this request id'
 
 /** RFC 6750 §3 and RFC 9728 §5.1. Without a credential there is no `error`, so that a client starts from the metadata. */

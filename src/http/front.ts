@@ -13,7 +13,7 @@ import { checkHost } from './check-host.ts'
 import { checkOrigin } from './check-origin.ts'
 import type { ControlPlane } from './control-context.ts'
 import { isPreflight, openToOrigin, preflightHeaders } from './cors.ts'
-import { faultToWire, refusalToWire, unauthorized, type WireContext } from './error-to-wire.ts'
+import { belongsInLog, faultToWire, refusalToWire, unauthorized, type WireContext } from './error-to-wire.ts'
 import { type Exchange, NO_ROUTE } from './exchange.ts'
 import { serveControl } from './serve-control.ts'
 import { serveMcp } from './serve-mcp.ts'
@@ -225,7 +225,7 @@ function refuse(exchange: Exchange, refused: Refusal, front: FrontOptions): void
 function fail(exchange: Exchange, thrown: unknown, front: FrontOptions): void {
   const wire = faultToWire(thrown, wireContext(exchange, front))
   exchange.code = wire.body.code
-  if (wire.status === 500) {
+  if (belongsInLog(thrown)) {
     front.observe({ kind: 'fault', where: 'http', error: thrown, requestId: exchange.id })
   }
   if (front.draining()) exchange.response.setHeader('connection', 'close')

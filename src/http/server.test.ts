@@ -20,6 +20,7 @@ import { type ManualClock, manualClock } from '../../test/support/clock.ts'
 import { head, type RawReply, sendRaw } from '../../test/support/raw-http.ts'
 import { Lifelines } from '../identity/lifelines.ts'
 import { DAY_MS } from '../lib/duration.ts'
+import { Fault } from '../lib/fault.ts'
 import type { McpEndpoint, McpExchange } from '../mcp/endpoint.ts'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from './server.ts'
 
@@ -193,6 +194,18 @@ describe('C1 credentials', () => {
     const reply = await sendRaw(port, head('GET /mcp', [BEARER]))
     expect([reply.status, reply.body.includes('store is gone')]).toEqual([500, false])
     expect(observations).toContainEqual(expect.objectContaining({ kind: 'fault', where: 'http' }))
+  })
+
+  it('says that the store is away, and leaves to the log which one and why', async () => {
+    const fault = new Fault('store_unavailable', 'the store /srv/postern/store.db: the disk is full')
+    const { port, observations } = await start({
+      authenticator: { authenticate: () => Promise.reject(fault) },
+    })
+    const reply = await sendRaw(port, head('GET /mcp', [BEARER]))
+    expect([reply.status, reply.body.includes('srv')]).toEqual([503, false])
+    expect(observations).toContainEqual(
+      expect.objectContaining({ kind: 'fault', error: fault, requestId: error(reply)['request_id'] }),
+    )
   })
 
   it('records a flood of refusals as counts, so that nobody can fill the disk', async () => {
