@@ -71,6 +71,7 @@ async function fillLarge(url: string): Promise<void> {
     GRANT SELECT ON ALL TABLES IN SCHEMA billing, shipping, hr, sales, stock, audit, crm, fleet, plant, lab TO postern_reader;
     GRANT USAGE ON SCHEMA billing, shipping, hr, sales, stock, audit, crm, fleet, plant, lab TO postern_reader;
     CREATE TABLE hr.secret_salaries (id int, amount numeric);
+    REVOKE ALL ON hr.secret_salaries FROM postern_reader;
   `,
   )
   await client.end()
