@@ -56,6 +56,7 @@ const STEPS: readonly Step[] = [
   checkOriginHeader,
   authenticate,
   waitForAudit,
+  recordCaller,
   serve,
 ]
 
@@ -171,7 +172,6 @@ function authenticate(exchange: Exchange, front: FrontOptions): Outcome | Promis
     const caller = answer.value
     exchange.caller = caller
     tie(exchange, caller.credential.id, front)
-    front.authentications.allowed(asker(exchange), caller)
     const age = overdueTokenAge(caller, front.clock.now())
     if (age !== undefined) exchange.response.setHeader('postern-token-age', age)
     return undefined
@@ -185,6 +185,8 @@ function authenticate(exchange: Exchange, front: FrontOptions): Outcome | Promis
 
 /** A credential can end while its request is still on the way in, or waits behind others. */
 function tie(exchange: Exchange, credentialId: string, front: FrontOptions): void {
+  // Gone during the look-up: its `close` event is past, so nothing would ever let go of the credential again.
+  if (exchange.response.destroyed) return
   const release = front.lifelines.hold(credentialId, () => {
     exchange.ended = true
     exchange.onEnd?.()
@@ -197,13 +199,22 @@ const asker = ({ id, remoteAddress }: Exchange): { requestId: string; remoteAddr
   remoteAddress,
 })
 
-/** Nobody gets ahead of the record: when it is full, requests wait for it. */
-function waitForAudit(_: Exchange, front: FrontOptions): Promise<undefined> | undefined {
-  return front.audit.room()?.then(() => undefined)
+/**
+ * Nobody who is known gets ahead of the record: when it is full, requests wait for it, and nothing of them is
+ * recorded before there is room. What strangers do is recorded within bounds of its own.
+ */
+function waitForAudit({ caller }: Exchange, front: FrontOptions): Promise<undefined> | undefined {
+  return caller && front.audit.room()?.then(() => undefined)
+}
+
+function recordCaller(exchange: Exchange, front: FrontOptions): Outcome {
+  if (exchange.caller) front.authentications.allowed(asker(exchange), exchange.caller)
+  return undefined
 }
 
 async function serve(exchange: Exchange, front: FrontOptions): Promise<Outcome> {
   if (exchange.ended) return unauthorized
+  if (exchange.response.destroyed) return 'answered'
   const path = mcpPath(exchange.target.path)
   if (path === undefined || exchange.caller === undefined) return await serveControl(exchange, front)
   return await serveMcp(exchange, exchange.caller, path, front)
@@ -228,6 +239,6 @@ function fail(exchange: Exchange, thrown: unknown, front: FrontOptions): void {
   if (belongsInLog(thrown)) {
     front.observe({ kind: 'fault', where: 'http', error: thrown, requestId: exchange.id })
   }
-  if (front.draining()) exchange.response.setHeader('connection', 'close')
+  if (front.draining() && !exchange.response.headersSent) exchange.response.setHeader('connection', 'close')
   sendReply(exchange, wire, front.clock)
 }

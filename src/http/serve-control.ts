@@ -1,6 +1,7 @@
 import { type Refusal, refusal } from '../access/refusal.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { ControlPlane } from './control-context.ts'
+import { unauthorized } from './error-to-wire.ts'
 import type { Exchange } from './exchange.ts'
 import { type BodyLimits, hasBody } from './read-body.ts'
 import { receiveBody } from './receive-body.ts'
@@ -51,6 +52,7 @@ export async function serveControl(
     if (!response.writableFinished) gone.abort()
   })
   exchange.onEnd = () => gone.abort()
+  if (exchange.ended) return unauthorized
   const query = target.query === '' ? '' : `?${target.query}`
   const init: RequestInit = { method, headers: passedOn(exchange), signal: gone.signal }
   if (body !== undefined) init.body = new Uint8Array(body)

@@ -635,16 +635,46 @@ describe('connections', () => {
     expect(JSON.stringify(observations)).not.toContain('secret-path')
   })
 
-  it('waits for the audit to have room', async () => {
+  it('waits for the audit to have room, and adds nothing to a record that is full', async () => {
     const parts = controlParts(manualClock())
     let makeRoom: (() => void) | undefined
     const full = new Promise<void>((resolve) => (makeRoom = resolve))
-    const { port, exchanges } = await start({ audit: { record: parts.audit.record, room: () => full } })
+    let asked = 0
+    const room = (): Promise<void> => {
+      asked += 1
+      return full
+    }
+    const { port, exchanges } = await start({ audit: { record: parts.audit.record, room } })
     const sent = sendRaw(port, post('/mcp', '{}'))
-    await expect.poll(() => parts.events.length).toBe(1)
-    expect(exchanges).toEqual([])
+    await expect.poll(() => asked).toBe(1)
+    expect([exchanges, parts.events]).toEqual([[], []])
+    expect((await sendRaw(port, head('GET /health'))).status).toBe(200)
     makeRoom?.()
     expect((await sent).status).toBe(200)
+    expect(parts.events).toMatchObject([{ kind: 'authentication', outcome: 'allow' }])
+  })
+
+  it('holds nothing for a client that went away while its credential was looked up', async () => {
+    const lifelines = new Lifelines()
+    const known = mapAuthenticator(levelCallers())
+    let lookUp: (() => void) | undefined
+    const { port, exchanges, observations } = await start({
+      lifelines,
+      authenticator: {
+        authenticate: (header) =>
+          new Promise((resolve) => {
+            lookUp = () => resolve(known.authenticate(header))
+          }),
+      },
+    })
+    const socket = connect({ port, host: '127.0.0.1' })
+    socket.write(head('GET /mcp', [BEARER]))
+    await expect.poll(() => lookUp).toBeDefined()
+    socket.destroy()
+    await expect.poll(() => observations.filter(({ kind }) => kind === 'request').length).toBe(1)
+    lookUp?.()
+    await new Promise(setImmediate)
+    expect([exchanges, lifelines.size]).toEqual([[], 0])
   })
 })
 
@@ -719,6 +749,24 @@ describe('start and end', () => {
       probe.listen(port, '127.0.0.1', () => probe.close(() => resolve()))
     })
     kept.destroy()
+  })
+
+  it('outlives a reply that fails half-way while it drains', async () => {
+    let fail: (() => void) | undefined
+    const { port, server, observations } = await start({
+      handle: async ({ response }) => {
+        response.writeHead(200, { 'content-type': 'application/json', 'content-length': 10 })
+        response.write('{')
+        await new Promise((_, reject) => (fail = () => reject(new Error('half-way'))))
+      },
+    })
+    const open = sendRaw(port, post('/mcp', '{}'))
+    await expect.poll(() => fail).toBeDefined()
+    const closed = server.close(5_000)
+    fail?.()
+    expect((await open).closed).toBe(true)
+    await closed
+    expect(observations).toContainEqual(expect.objectContaining({ kind: 'fault', where: 'http' }))
   })
 
   it('closes what does not finish when the time is over', async () => {
