@@ -1,7 +1,8 @@
-import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile, execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
-import { connect, createServer as createTcpServer } from 'node:net'
+import { request as httpsRequest } from 'node:https'
+import { connect, createServer as createTcpServer, type Server as NetServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -43,6 +44,8 @@ function heldBytes(): number {
   collectGarbage()
   return process.memoryUsage().arrayBuffers
 }
+
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0
 
 const running: HttpServer[] = []
 
@@ -780,6 +783,53 @@ describe('start and end', () => {
     await closed
     expect((await open).closed).toBe(true)
   })
+
+  it('outlives a connection that it could not accept', async () => {
+    const { port, exchanges, observations } = await start()
+    await sendRaw(port, post('/mcp', '{}'))
+    const socket = exchanges[0]?.request.socket as (Socket & { readonly server: NetServer }) | undefined
+    expect(socket?.server.emit('error', new Error('accept EMFILE'))).toBe(true)
+    expect(observations).toContainEqual(expect.objectContaining({ kind: 'fault', where: 'http.accept' }))
+    expect((await sendRaw(port, head('GET /health'))).status).toBe(200)
+  })
+
+  it.runIf(hasOpenssl)(
+    'serves HTTPS, and ends without waiting for a handshake that never comes',
+    async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'postern-tls-'))
+      const tls = { certFile: join(dir, 'cert.pem'), keyFile: join(dir, 'key.pem') }
+      const name = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
+      const key = [
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-keyout',
+        tls.keyFile,
+      ]
+      execFileSync('openssl', ['req', '-x509', ...key, '-out', tls.certFile, '-days', '2', ...name], {
+        stdio: 'ignore',
+      })
+      const { port, url, server } = await start({ tls })
+      expect(url).toBe(`https://127.0.0.1:${port}`)
+      const status = await new Promise((resolve, reject) => {
+        const options = { port, ca: readFileSync(tls.certFile), agent: false }
+        httpsRequest('https://localhost/health', options, (response) => {
+          response.resume().once('end', () => resolve(response.statusCode))
+        })
+          .once('error', reject)
+          .end()
+      })
+      expect(status).toBe(200)
+      const silent = connect({ port, host: '127.0.0.1' })
+      const gone = new Promise((resolve) => silent.once('close', resolve))
+      await new Promise((resolve) => silent.once('connect', resolve))
+      await server.close(0)
+      await gone
+      rmSync(dir, { recursive: true })
+    },
+  )
 
   it('keeps a connection for many requests of an ordinary client', async () => {
     const { port, url } = await start()

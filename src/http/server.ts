@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { createServer, type Server, type ServerOptions, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type ServerOptions as TlsServerOptions } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
 import type { AuditSink } from '../audit/entry.ts'
 import type { Authenticator } from '../identity/authenticate.ts'
 import type { Lifelines } from '../identity/lifelines.ts'
@@ -76,6 +76,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const open = new OpenExchanges()
   const authentications = recordAuthentications(options.audit, clock, observe)
   const server = makeServer(options)
+  const sockets = new Set<Socket>()
   let url = ''
   let draining = false
   let cancelLook: (() => void) | undefined
@@ -87,6 +88,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     draining: () => draining,
   }
 
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   server.on('request', (request, response) => {
     open.add(request, response)
     void answer(request, response, front)
@@ -117,6 +122,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   return {
     async listen() {
       await listening(server, options)
+      // A connection that could not be accepted, such as for want of file descriptors, ends nothing else.
+      server.on('error', (error) => {
+        observe({ kind: 'fault', where: 'http.accept', error })
+      })
       const { port, address, family } = server.address() as AddressInfo
       url = `${options.tls ? 'https' : 'http'}://${urlHost(options.host, address, family)}:${port}`
       cancelLook = clock.after(LOOK_EVERY_MS, look)
@@ -147,6 +156,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
         open.settled(() => true),
       )
       server.closeAllConnections()
+      // What never finished its TLS handshake is no HTTP connection yet: `closed` would wait for its time-out.
+      for (const socket of sockets) socket.destroy()
       await closed
       cancelLook?.()
       authentications.close()
@@ -156,11 +167,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
 function makeServer({ tls, limits }: HttpServerOptions): Server {
   const requestTimeout = limits.requestTimeoutMs * 2
+  const headersTimeout = Math.min(limits.requestTimeoutMs, 15_000)
   const settings = {
     maxHeaderSize: limits.headerBytes,
     // The body has its own, earlier deadline with a better message; this one is for what comes before it.
     requestTimeout,
-    headersTimeout: Math.min(limits.requestTimeoutMs, 15_000),
+    headersTimeout,
     connectionsCheckingInterval: Math.max(50, Math.min(1_000, limits.requestTimeoutMs / 4)),
     keepAliveTimeout: KEEP_ALIVE_MS,
     // Answered in the front instead, in JSON.
@@ -168,13 +180,15 @@ function makeServer({ tls, limits }: HttpServerOptions): Server {
     // RFC 9112 §6.3: never a second opinion on where a message ends.
     insecureHTTPParser: false,
   }
-  const server = tls ? tlsServer(settings, tls) : createServer(settings)
+  const server = tls
+    ? tlsServer({ ...settings, handshakeTimeout: headersTimeout }, tls)
+    : createServer(settings)
   // Node drops headers beyond a count without a word; the limit in bytes bounds them already.
   server.maxHeadersCount = 0
   return server
 }
 
-function tlsServer(settings: ServerOptions, tls: KeyPairFiles): Server {
+function tlsServer(settings: TlsServerOptions, tls: KeyPairFiles): Server {
   const pair = readKeyPair(tls)
   try {
     return createTlsServer({ ...settings, ...pair, minVersion: 'TLSv1.2' })
