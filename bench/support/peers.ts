@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, openSync, readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -55,14 +55,12 @@ export async function start(
   port: number,
   options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
 ): Promise<Started> {
+  const log = join(options.cwd, `${port}.log`)
   const child: ChildProcess = spawn(command, args, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  let complaint = ''
-  child.stderr?.on('data', (chunk: Buffer) => {
-    complaint = (complaint + chunk.toString()).slice(-2_000)
+    // Into a file, as a service has it: reading a pipe would cost the processor that is being measured.
+    stdio: ['ignore', 'ignore', openSync(log, 'w')],
   })
   const ended = new Promise<void>((resolve) =>
     child.once('close', () => {
@@ -71,7 +69,8 @@ export async function start(
   )
   for (let attempt = 0; ; attempt += 1) {
     if (await accepts(port)) break
-    if (child.exitCode !== null || attempt > 300) throw new Error(`${command} did not start\n${complaint}`)
+    if (child.exitCode !== null || attempt > 300)
+      throw new Error(`${command} did not start\n${readFileSync(log, 'utf8').slice(-2_000)}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
   return {

@@ -1,10 +1,11 @@
 import { Worker } from 'node:worker_threads'
 import type { Append } from './append.ts'
+import type { EntryPage } from './entry-pages.ts'
 
 /** What goes to the thread and what comes back. */
 export interface AppendRequest {
   readonly id: number
-  readonly entries: Parameters<Append>[0]
+  readonly page: EntryPage
 }
 export type AppendReply = { readonly id: number; readonly failed?: string }
 
@@ -54,12 +55,12 @@ export function appendInThread(file: string): AppendThread {
   }
 
   return {
-    append: (entries) =>
+    append: (page) =>
       new Promise((done, fail) => {
         const id = (count += 1)
         waiting.set(id, { done, fail })
         worker ??= start()
-        worker.postMessage({ id, entries } satisfies AppendRequest)
+        worker.postMessage({ id, page } satisfies AppendRequest)
       }),
     async close() {
       await worker?.terminate()

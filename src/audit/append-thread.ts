@@ -8,11 +8,11 @@ const { file } = workerData as { readonly file: string }
 const append = appendTo(openSqliteConnection(file))
 let last = Promise.resolve()
 
-parentPort?.on('message', ({ id, entries }: AppendRequest) => {
+parentPort?.on('message', ({ id, page }: AppendRequest) => {
   last = last.then(async () => {
     let reply: AppendReply = { id }
     try {
-      await append(entries)
+      await append(page)
     } catch (error) {
       reply = { id, failed: error instanceof Error ? error.message : String(error) }
     }

@@ -2,8 +2,8 @@ import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import type { Observe } from '../observe/observation.ts'
 import type { Append } from './append.ts'
-import type { UnlinkedEntry } from './chain.ts'
 import type { AuditEvent, AuditSink } from './entry.ts'
+import { EntryPages } from './entry-pages.ts'
 
 export interface AuditWriterOptions {
   /** Events held in memory before callers must wait; with a SIGKILL these are lost, and no more. */
@@ -12,8 +12,8 @@ export interface AuditWriterOptions {
   readonly flushIntervalMs: number
 }
 
-/** Written in one transaction: long enough to be cheap, short enough not to hold up the event loop. */
-const BATCH_EVENTS = 256
+/** Written in one transaction: many, because each waits for the disk once. */
+const BATCH_EVENTS = 2_048
 
 /** After a failed write the next try waits this long, doubling up to `LONGEST_RETRY_MS`. */
 const FIRST_RETRY_MS = 100
@@ -31,7 +31,7 @@ export class AuditWriter implements AuditSink {
   readonly #clock: Clock
   readonly #observe: Observe
   readonly #options: AuditWriterOptions
-  #waiting: UnlinkedEntry[] = []
+  readonly #waiting: EntryPages
   #cancelTimer: (() => void) | undefined
   #writing: Promise<void> | undefined
   #retryMs = FIRST_RETRY_MS
@@ -43,13 +43,14 @@ export class AuditWriter implements AuditSink {
     this.#clock = clock
     this.#observe = observe
     this.#options = options
+    this.#waiting = new EntryPages(Math.min(BATCH_EVENTS, Math.ceil(options.bufferEvents / 2)))
   }
 
   record(event: AuditEvent): void {
     this.#waiting.push({ at: event.at, entry: JSON.stringify(event) })
     // While the store fails, only the timer tries again: not every event anew.
     const failing = this.#retryMs > FIRST_RETRY_MS
-    if (this.#waiting.length >= BATCH_EVENTS && !this.#writing && !failing) void this.#write('whole batches')
+    if (this.#waiting.hasFullPage && !this.#writing && !failing) void this.#write('full pages')
     this.#schedule(this.#options.flushIntervalMs)
   }
 
@@ -59,7 +60,7 @@ export class AuditWriter implements AuditSink {
    * @throws Fault `store_unavailable` (as a rejection) when the store takes nothing for several seconds
    */
   room(): Promise<void> | undefined {
-    if (this.#waiting.length < this.#options.bufferEvents) return undefined
+    if (this.#waiting.count < this.#options.bufferEvents) return undefined
     return new Promise((resolve, reject) => {
       const cancel = this.#clock.after(LONGEST_WAIT_FOR_ROOM_MS, () => {
         this.#roomSeekers.delete(enter)
@@ -79,10 +80,10 @@ export class AuditWriter implements AuditSink {
 
   /** Writes everything recorded so far. Rejects when the store does not take it. */
   async flush(): Promise<void> {
-    while (this.#waiting.length > 0 || this.#writing) {
-      const before = this.#waiting.length
+    while (this.#waiting.count > 0 || this.#writing) {
+      const before = this.#waiting.count
       const failed = await this.#write('all')
-      if (failed !== undefined && this.#waiting.length >= before) throw failed
+      if (failed !== undefined && this.#waiting.count >= before) throw failed
     }
   }
 
@@ -102,16 +103,16 @@ export class AuditWriter implements AuditSink {
   }
 
   /**
-   * Writes what waits. Under load only whole batches: each commit costs the same, however little it holds, and
+   * Writes what waits. Under load only full pages: each commit costs the same, however little it holds, and
    * the timer brings the rest. Answers the fault that stopped it, if one did; never rejects.
    */
-  async #write(extent: 'all' | 'whole batches'): Promise<unknown> {
+  async #write(extent: 'all' | 'full pages'): Promise<unknown> {
     if (this.#writing) {
       await this.#writing
       return undefined
     }
     let fault: unknown
-    this.#writing = this.#writeBatches(extent === 'all' ? 1 : BATCH_EVENTS).catch((error: unknown) => {
+    this.#writing = this.#writePages(extent).catch((error: unknown) => {
       fault = error
     })
     await this.#writing
@@ -120,25 +121,26 @@ export class AuditWriter implements AuditSink {
       this.#retryMs = FIRST_RETRY_MS
     } else {
       const message = fault instanceof Error ? fault.message : 'unknown fault'
-      this.#observe({ kind: 'audit.flush_failed', message, waiting: this.#waiting.length })
+      this.#observe({ kind: 'audit.flush_failed', message, waiting: this.#waiting.count })
       this.#schedule(this.#retryMs)
       this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS)
     }
-    if (this.#waiting.length > 0) this.#schedule(this.#options.flushIntervalMs)
+    if (this.#waiting.count > 0) this.#schedule(this.#options.flushIntervalMs)
     return fault
   }
 
-  async #writeBatches(fewest: number): Promise<void> {
-    while (this.#waiting.length >= fewest) {
-      const batch = this.#waiting.slice(0, BATCH_EVENTS)
-      await this.#append(batch)
-      this.#waiting.splice(0, batch.length)
+  async #writePages(extent: 'all' | 'full pages'): Promise<void> {
+    while (extent === 'all' ? this.#waiting.count > 0 : this.#waiting.hasFullPage) {
+      const page = this.#waiting.first()
+      if (!page) return
+      await this.#append(page)
+      this.#waiting.removeFirst()
       this.#admitSeekers()
     }
   }
 
   #admitSeekers(): void {
-    if (this.#waiting.length >= this.#options.bufferEvents) return
+    if (this.#waiting.count >= this.#options.bufferEvents) return
     for (const enter of this.#roomSeekers) enter()
     this.#roomSeekers.clear()
   }
