@@ -3,9 +3,13 @@
  * driver setting changes what arrives. Every name is qualified: a schema of the search path may hold traps.
  */
 
-/** Rows that changed have another `xmin`; rows that went change the sum. In-place updates (ANALYZE) do not count. */
+/**
+ * Rows that changed have another `xmin`; rows that went change the sum. In-place updates (ANALYZE) do not count.
+ * Shifted and not multiplied: an oid above 2^31, as in a server that has stored billions of long values, would
+ * overflow.
+ */
 const changes = (table: string): string =>
-  `(SELECT pg_catalog.count(*) || ':' || coalesce(pg_catalog.sum(pg_catalog.hashint8(oid::int8 * 4294967296 + xmin::text::int8)::int8), 0) FROM pg_catalog.${table})`
+  `(SELECT pg_catalog.count(*) || ':' || coalesce(pg_catalog.sum(pg_catalog.hashint8((oid::int8 << 32) | xmin::text::int8)::int8), 0) FROM pg_catalog.${table})`
 
 const FINGERPRINTED = [
   'pg_proc',
