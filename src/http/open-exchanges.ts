@@ -3,7 +3,8 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 interface OpenConnection {
-  readonly responses: Set<ServerResponse>
+  /** Usually one; more when a client sends requests without waiting for replies. */
+  readonly responses: ServerResponse[]
   /** Bytes that had left for the kernel when last looked at. */
   flushed: number
   /** Looks at which nothing had left although something was waiting. */
@@ -22,14 +23,14 @@ export class OpenExchanges {
     const { socket } = request
     let connection = this.#connections.get(socket)
     if (!connection) {
-      connection = { responses: new Set(), flushed: -1, stalledLooks: 0 }
+      connection = { responses: [], flushed: -1, stalledLooks: 0 }
       this.#connections.set(socket, connection)
+      socket.once('close', () => this.#connections.delete(socket))
     }
     const { responses } = connection
-    responses.add(response)
+    responses.push(response)
     response.once('close', () => {
-      responses.delete(response)
-      if (responses.size === 0) this.#connections.delete(socket)
+      responses.splice(responses.indexOf(response), 1)
       for (const notify of this.#whenChanged) notify()
     })
   }
@@ -40,11 +41,11 @@ export class OpenExchanges {
    */
   replying(socket: Duplex): boolean {
     const responses = this.#connections.get(socket)?.responses
-    return responses !== undefined && [...responses].some((one) => one.headersSent || one.req.complete)
+    return responses !== undefined && responses.some((one) => one.headersSent || one.req.complete)
   }
 
   get responses(): readonly ServerResponse[] {
-    return [...this.#connections.values()].flatMap(({ responses }) => [...responses])
+    return [...this.#connections.values()].flatMap(({ responses }) => responses)
   }
 
   /** Resolves when no reply that `counts` is open any more. */

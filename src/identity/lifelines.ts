@@ -1,3 +1,5 @@
+import { Bag } from '../lib/bag.ts'
+
 /** Why a credential stopped being valid. */
 export type EndReason = 'revoked' | 'expired' | 'changed' | 'shutdown'
 
@@ -8,15 +10,15 @@ export type End = (reason: EndReason) => void
  * queries, database pools. `identity/` ends a credential; each holder is told at once, synchronously.
  */
 export class Lifelines {
-  readonly #holders = new Map<string, Set<End>>()
+  readonly #holders = new Map<string, Bag<End>>()
 
   /** Registers `end` for a credential; the returned function lets go of it. */
   hold(credentialId: string, end: End): () => void {
     let holders = this.#holders.get(credentialId)
-    if (!holders) this.#holders.set(credentialId, (holders = new Set()))
-    holders.add(end)
+    if (!holders) this.#holders.set(credentialId, (holders = new Bag()))
+    const place = holders.add(end)
     return () => {
-      holders.delete(end)
+      holders.remove(place)
       if (holders.size === 0 && this.#holders.get(credentialId) === holders)
         this.#holders.delete(credentialId)
     }

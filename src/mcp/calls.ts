@@ -53,9 +53,9 @@ export class Calls {
       const holding = this.#holdings.of(credentialId)
 
       const settle = (outcome: CallOutcome): void => {
-        holding.calls.delete(call)
+        holding.calls.remove(held)
         this.#holdings.settle(credentialId, holding)
-        this.#deadlines.delete(call)
+        this.#deadlines.remove(timed)
         if (session?.calls?.get(asked.id) === call) session.calls.delete(asked.id)
         if (response) response.off('close', gone)
         resolve(outcome)
@@ -69,8 +69,8 @@ export class Calls {
         call.stop('gone')
       }
 
-      holding.calls.add(call)
-      this.#deadlines.add(call)
+      const held = holding.calls.add(call)
+      const timed = this.#deadlines.add(call)
       if (session) (session.calls ??= new Map()).set(asked.id, call)
       if (response) response.once('close', gone)
 

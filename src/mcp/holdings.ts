@@ -1,4 +1,5 @@
 import type { EndReason, Lifelines } from '../identity/lifelines.ts'
+import { Bag } from '../lib/bag.ts'
 import type { RunningCall } from './running-call.ts'
 import type { Session } from './session.ts'
 
@@ -10,7 +11,7 @@ export interface Listener {
 
 /** Everything that one credential has open here. */
 export class Holding {
-  readonly calls = new Set<RunningCall>()
+  readonly calls = new Bag<RunningCall>()
   readonly sessions = new Set<Session>()
   readonly listeners = new Set<Listener>()
   release: () => void = () => {}

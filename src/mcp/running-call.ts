@@ -1,3 +1,4 @@
+import { Bag } from '../lib/bag.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { StopReason } from './error-to-rpc.ts'
 
@@ -25,11 +26,11 @@ export class RunningCall {
 }
 
 /**
- * One timer for all running calls: they share one time limit, so the oldest is always the next to be due.
- * A timer of its own would cost each call more than everything else here.
+ * One timer for all running calls, because they share one time limit. A timer of its own would cost each call
+ * more than everything else here.
  */
 export class Deadlines {
-  readonly #calls = new Set<RunningCall>()
+  readonly #calls = new Bag<RunningCall>()
   readonly #clock: Clock
   readonly #limitMs: number
   #cancelTimer: (() => void) | undefined
@@ -39,14 +40,15 @@ export class Deadlines {
     this.#limitMs = limitMs
   }
 
-  add(call: RunningCall): void {
+  /** Answers what `remove` takes. */
+  add(call: RunningCall): number {
     call.deadline = this.#clock.now() + this.#limitMs
-    this.#calls.add(call)
     this.#cancelTimer ??= this.#clock.after(this.#limitMs, this.#expire)
+    return this.#calls.add(call)
   }
 
-  delete(call: RunningCall): void {
-    this.#calls.delete(call)
+  remove(place: number): void {
+    this.#calls.remove(place)
   }
 
   close(): void {
@@ -57,13 +59,12 @@ export class Deadlines {
   readonly #expire = (): void => {
     this.#cancelTimer = undefined
     const now = this.#clock.now()
+    let next = Number.POSITIVE_INFINITY
     for (const call of this.#calls) {
-      if (call.deadline > now) {
-        this.#cancelTimer = this.#clock.after(call.deadline - now, this.#expire)
-        return
-      }
-      this.#calls.delete(call)
-      call.stop('timeout')
+      // A call that is stopped takes itself out.
+      if (call.deadline <= now) call.stop('timeout')
+      else next = Math.min(next, call.deadline)
     }
+    if (next !== Number.POSITIVE_INFINITY) this.#cancelTimer = this.#clock.after(next - now, this.#expire)
   }
 }
