@@ -19,8 +19,11 @@ export type AnsweredRows = Extract<Answer, { kind: 'rows' }>
 const QUERY_CANCELED = '57014'
 const READ_ONLY_TRANSACTION = '25006'
 const INSUFFICIENT_PRIVILEGE = '42501'
-/** The server stops, crashed or cannot answer now; SQLSTATE class 08 is about the connection. */
-const SERVER_GONE = /^(?:57P0[1-5]|08...)$/
+/**
+ * The server stops, crashed or cannot answer now; SQLSTATE class 08 is about the connection, but for 08P01,
+ * which a caller gets by giving another number of values than the statement has.
+ */
+const SERVER_GONE = /^(?:57P0[1-5]|08(?!P01)...)$/
 
 /** Turns an answer into rows or a refusal. Throws `Fault` (`database_unavailable`) where the server failed. */
 export function judgeAnswer(answer: Answer, context: AnswerContext): Result<AnsweredRows, Refusal> {

@@ -49,15 +49,48 @@ const keepDigits: Revive = (_key, value, { source }) =>
 
 const LONG_NUMBER = /\d{16}/
 
+/**
+ * PostgreSQL keeps json of some 6,000 levels. The answer is written by a function that calls itself for each
+ * level and runs out of stack before that, and so do the parsers of clients.
+ */
+const DEEPEST_JSON = 500
+
 /** A json value that the parser does not take stays text rather than failing the whole answer. */
 function json(bytes: Buffer, start: number, end: number): unknown {
   const source = bytes.toString('utf8', start, end)
+  if (source.length > 2 * DEEPEST_JSON && nestsDeeper(source, DEEPEST_JSON)) return source
   try {
     if (!LONG_NUMBER.test(source)) return JSON.parse(source) as unknown
     return JSON.parse(source, keepDigits as (key: string, value: unknown) => unknown) as unknown
   } catch {
     return source
   }
+}
+
+/** @param source JSON that PostgreSQL has checked */
+function nestsDeeper(source: string, most: number): boolean {
+  let depth = 0
+  let quoted = false
+  for (let at = 0; at < source.length; at += 1) {
+    switch (source.charCodeAt(at)) {
+      case 0x5c: // backslash: only in strings
+        at += 1
+        break
+      case 0x22: // quote
+        quoted = !quoted
+        break
+      case 0x5b: // [
+      case 0x7b: // {
+        if (!quoted && ++depth > most) return true
+        break
+      case 0x5d: // ]
+      case 0x7d: // }
+        if (!quoted) depth -= 1
+        break
+      default:
+    }
+  }
+  return false
 }
 
 /** OID of the type, its name, the OID of its array type (pg_type.dat), and how to read it. */
