@@ -8,6 +8,10 @@ const OPERATOR_TENANT = 'default'
 export const administersTenant = ({ grant }: Caller, tenant: string): boolean =>
   grant.tenant === tenant || grant.tenant === OPERATOR_TENANT
 
+/** The one tenant whose affairs an administrator may see; `undefined` for one who sees all. */
+export const soleTenant = ({ grant }: Caller): string | undefined =>
+  grant.tenant === OPERATOR_TENANT ? undefined : grant.tenant
+
 /** What a new token would be allowed beyond its level. */
 export interface Reach {
   readonly tenant: string

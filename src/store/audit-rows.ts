@@ -21,6 +21,7 @@ export interface AuditRowFilter {
   readonly outcome?: string
   readonly principal?: string
   readonly credentialId?: string
+  readonly tenant?: string
   readonly action?: string
   readonly target?: string
   readonly since?: number
@@ -119,6 +120,7 @@ export async function searchAuditRows(
     outcome: filter.outcome,
     principal: filter.principal,
     credential_id: filter.credentialId,
+    tenant: filter.tenant,
     action: filter.action,
     target: filter.target,
   } as const
@@ -131,26 +133,25 @@ export async function searchAuditRows(
   return (await query.orderBy('seq', 'desc').limit(limit).execute()).map(fromRow)
 }
 
-/** Deletes what is older than `before`, from the oldest on and without a gap, and moves the floor there. */
-export async function pruneAuditRows(db: Kysely<StoreSchema>, before: number): Promise<number> {
+/**
+ * Deletes what is older than `before`, from the oldest on and without a gap, and moves the floor there. At most
+ * `most` rows at once: SQLite deletes them on the thread that serves requests, with the write lock held.
+ *
+ * @returns how many; fewer than `most` when nothing is left that is so old
+ */
+export async function pruneAuditRows(db: Kysely<StoreSchema>, before: number, most: number): Promise<number> {
   return await db.transaction().execute(async (trx) => {
     // Takes the write lock before reading, so that no other process prunes the same rows.
     await trx.updateTable('audit_head').set({ id: 1 }).where('id', '=', 1).execute()
-    const keep = await trx
+    const oldest = await trx
       .selectFrom('audit_entries')
-      .select('seq')
-      .where('at', '>=', before)
+      .select(['seq', 'at', 'hash'])
       .orderBy('seq')
-      .limit(1)
-      .executeTakeFirst()
-    const last = await trx
-      .selectFrom('audit_entries')
-      .select(['seq', 'hash'])
-      .$if(keep !== undefined, (query) => query.where('seq', '<', keep?.seq ?? 0))
-      .orderBy('seq', 'desc')
-      .limit(1)
-      .executeTakeFirst()
-    if (!last) return 0
+      .limit(most)
+      .execute()
+    const kept = oldest.findIndex(({ at }) => at >= before)
+    const last = oldest.at(kept === -1 ? -1 : kept - 1)
+    if (kept === 0 || !last) return 0
     await trx
       .updateTable('audit_head')
       .set({ floor_seq: last.seq, floor_hash: last.hash })

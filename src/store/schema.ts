@@ -65,6 +65,7 @@ export interface AuditEntriesTable {
   credential_id: Generated<string | null>
   action: Generated<string | null>
   target: Generated<string | null>
+  tenant: Generated<string | null>
 }
 
 /** One row: the last entry of the chain and the one before the oldest that is kept. */

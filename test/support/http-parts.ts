@@ -164,10 +164,11 @@ export function controlParts(clock: Clock) {
   const audit = {
     record: (event: AuditEvent): void => void events.push(event),
     room: () => undefined,
-    async search(filter: { action?: string; beforeSeq?: number }, limit: number) {
+    async search(filter: { action?: string; tenant?: string; beforeSeq?: number }, limit: number) {
       const found = events
         .map((event, index) => ({ ...event, seq: index + 1, hash: sha256Hex(String(index)) }))
         .filter(({ action }) => filter.action === undefined || action === filter.action)
+        .filter(({ tenant }) => filter.tenant === undefined || tenant === filter.tenant)
         .filter(({ seq }) => filter.beforeSeq === undefined || seq < filter.beforeSeq)
         .toReversed()
       const entries = found.slice(0, limit)

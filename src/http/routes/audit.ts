@@ -3,6 +3,7 @@ import { entryJson, verificationJson } from '../../audit/json.ts'
 import { ok } from '../../lib/result.ts'
 import type { ControlPlaneParts } from '../control-plane.ts'
 import { defineRoute, type Route } from '../define-route.ts'
+import { soleTenant } from '../within-grant.ts'
 
 const KINDS = ['authentication', 'decision', 'execution', 'administration', 'system'] as const
 const OUTCOMES = ['allow', 'refuse', 'done', 'failed'] as const
@@ -76,8 +77,9 @@ export function auditRoutes({ audit }: ControlPlaneParts): readonly Route[] {
         reply: z.object({ entries: z.array(ENTRY), next_cursor: z.string().nullable() }),
         refusals: ['level_too_low'],
       },
-      async ({ query }) => {
+      async ({ caller, query }) => {
         const filter = defined({
+          tenant: soleTenant(caller),
           principal: query.who,
           credentialId: query.credential,
           action: query.tool,
