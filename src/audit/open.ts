@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import type { Clock } from '../lib/clock.ts'
 import type { Observe } from '../observe/observation.ts'
@@ -39,6 +40,9 @@ export interface AuditLog extends AuditSink {
 /** How often entries past their retention are looked for. */
 const PRUNE_EVERY_MS = 3_600_000
 
+/** Removed in one transaction, so that neither requests nor the writer wait for a month's worth. */
+const PRUNED_AT_ONCE = 2_000
+
 export function openAudit(
   db: Kysely<StoreSchema>,
   clock: Clock,
@@ -47,26 +51,38 @@ export function openAudit(
 ): AuditLog {
   const thread = options.threadFile === undefined ? undefined : appendInThread(options.threadFile)
   const writer = new AuditWriter(thread?.append ?? appendTo(db), clock, observe, options)
-  let cancelPrune: () => void
+  let cancelPrune = (): void => {}
+  let pruning: Promise<void> | undefined
+  let closed = false
+  const isOpen = (): boolean => !closed
   const prune = async (): Promise<void> => {
+    const before = clock.now() - options.retentionMs
+    let pruned = 0
     try {
-      const pruned = await pruneAuditRows(db, clock.now() - options.retentionMs)
-      if (pruned > 0) {
-        writer.record({
-          kind: 'system',
-          outcome: 'done',
-          at: clock.now(),
-          action: 'audit.prune',
-          rowCount: pruned,
-        })
-      }
+      let count: number
+      do {
+        count = await pruneAuditRows(db, before, PRUNED_AT_ONCE)
+        pruned += count
+        await breathe()
+      } while (count === PRUNED_AT_ONCE && isOpen())
     } catch (error) {
       observe({ kind: 'fault', where: 'audit.prune', error })
     }
+    if (pruned === 0) return
+    writer.record({
+      kind: 'system',
+      outcome: 'done',
+      at: clock.now(),
+      action: 'audit.prune',
+      rowCount: pruned,
+    })
   }
   const schedulePrune = (delayMs: number): void => {
+    if (closed) return
     cancelPrune = clock.after(delayMs, () => {
-      void prune().then(() => schedulePrune(PRUNE_EVERY_MS))
+      pruning = prune().then(() => {
+        schedulePrune(PRUNE_EVERY_MS)
+      })
     })
   }
   schedulePrune(60_000)
@@ -88,7 +104,10 @@ export function openAudit(
       return rows.length > limit && last ? { entries, next: last.seq } : { entries }
     },
     async close() {
+      closed = true
       cancelPrune()
+      // The store is closed next, and what was pruned belongs into the record.
+      await pruning
       try {
         await writer.close()
       } finally {

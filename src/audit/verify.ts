@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import { readAuditFloor, readAuditHead, readAuditRowsAfter } from '../store/audit-rows.ts'
 import type { StoreSchema } from '../store/schema.ts'
@@ -22,9 +23,12 @@ export interface AuditVerification {
 
 const PAGE_ROWS = 1_000
 
-/** Walks the whole chain in pages, so that a record of any length is checked in constant memory. */
+/**
+ * Walks the whole chain in pages, so that a record of any length is checked in constant memory, and lets other
+ * work go on between two of them: SQLite reads on the thread that serves requests.
+ */
 export async function verifyAudit(db: Kysely<StoreSchema>): Promise<AuditVerification> {
-  const floor = await readAuditFloor(db)
+  let floor = await readAuditFloor(db)
   const head = await readAuditHead(db)
   let { seq, hash } = floor
   let checked = 0
@@ -40,8 +44,26 @@ export async function verifyAudit(db: Kysely<StoreSchema>): Promise<AuditVerific
     headHash: head.hash,
     firstBad: { seq: badSeq, problem, message },
   })
+  const intact = (): AuditVerification => ({
+    intact: true,
+    checked,
+    floorSeq: floor.seq,
+    headSeq: head.seq,
+    headHash: head.hash,
+  })
   while (seq < head.seq) {
     const page = await readAuditRowsAfter(db, seq, PAGE_ROWS)
+    if (page[0]?.seq !== seq + 1) {
+      // Pruned since the floor was read: what is left starts after the new one.
+      const moved = await readAuditFloor(db)
+      if (moved.seq > seq) {
+        floor = moved
+        ;({ seq, hash } = moved)
+        // So far behind that all of what was there at the start has been pruned.
+        if (seq > head.seq) return intact()
+        continue
+      }
+    }
     if (page.length === 0) break
     for (const row of page) {
       // Entries that were appended after the head was read belong to the next verification.
@@ -58,12 +80,13 @@ export async function verifyAudit(db: Kysely<StoreSchema>): Promise<AuditVerific
       ;({ seq, hash } = row)
       checked += 1
     }
+    await breathe()
   }
   if (seq !== head.seq) {
     return broken(seq + 1, 'truncated', `the record ends at entry ${seq}, but ${head.seq} were written`)
   }
   if (hash !== head.hash) return broken(seq, 'altered', `entry ${seq} is not the one that was written last`)
-  return { intact: true, checked, floorSeq: floor.seq, headSeq: head.seq, headHash: head.hash }
+  return intact()
 }
 
 /** The time inside the hashed text; the column beside it is only for searching. */
