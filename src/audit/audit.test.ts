@@ -216,6 +216,16 @@ describe.each(engines)('the audit record on %s', (_, options, threaded) => {
     expect(rest.next).toBeUndefined()
   })
 
+  it('takes any name that a caller sends, so that none can stop the record', async () => {
+    await start()
+    audit.record(event(clock.now(), { action: 'no\0such\uD800tool' }))
+    audit.record(event(clock.now(), { principal: 'later' }))
+    await audit.flush()
+    const { entries } = await audit.search({ action: 'no\uFFFDsuch\uFFFDtool' }, 10)
+    expect(entries).toHaveLength(1)
+    expect(await audit.verify()).toMatchObject({ intact: true, checked: 2 })
+  })
+
   it('prunes what is older than the retention and still proves the rest', async () => {
     await fill(10)
     clock.advance(31 * DAY_MS)

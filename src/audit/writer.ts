@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import type { Observe } from '../observe/observation.ts'
 import type { Append } from './append.ts'
+import { entryText } from './entry-text.ts'
 import type { AuditEvent, AuditSink } from './entry.ts'
 import { EntryPages } from './entry-pages.ts'
 
@@ -47,7 +48,7 @@ export class AuditWriter implements AuditSink {
   }
 
   record(event: AuditEvent): void {
-    this.#waiting.push({ at: event.at, entry: JSON.stringify(event) })
+    this.#waiting.push({ at: event.at, entry: entryText(event) })
     // While the store fails, only the timer tries again: not every event anew.
     const failing = this.#retryMs > FIRST_RETRY_MS
     if (this.#waiting.hasFullPage && !this.#writing && !failing) void this.#write('full pages')
