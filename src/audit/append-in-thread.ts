@@ -25,14 +25,15 @@ const THREAD = new URL(
  * disk (an fsync, a millisecond or sixty), and while it waits on the main thread no request moves.
  */
 export function appendInThread(file: string): AppendThread {
-  const waiting = new Map<number, { readonly done: () => void; readonly fail: (reason: Error) => void }>()
-  let worker: Worker | undefined
+  let running: RunningThread | undefined
   let count = 0
 
-  const start = (): Worker => {
-    const started = new Worker(THREAD, { workerData: { file } })
-    started.unref()
-    started.on('message', ({ id, failed }: AppendReply) => {
+  const start = (): RunningThread => {
+    const worker = new Worker(THREAD, { workerData: { file } })
+    const waiting: RunningThread['waiting'] = new Map()
+    const started = { worker, waiting }
+    worker.unref()
+    worker.on('message', ({ id, failed }: AppendReply) => {
       const one = waiting.get(id)
       waiting.delete(id)
       if (failed === undefined) one?.done()
@@ -40,15 +41,15 @@ export function appendInThread(file: string): AppendThread {
     })
     // A thread that died is started anew by the next append; what it had not committed is still with the writer.
     const lost = (reason: string): void => {
-      if (worker === started) worker = undefined
+      if (running === started) running = undefined
       const pending = [...waiting.values()]
       waiting.clear()
       for (const { fail } of pending) fail(new Error(reason))
     }
-    started.on('error', (error) => {
+    worker.on('error', (error) => {
       lost(error instanceof Error ? error.message : String(error))
     })
-    started.on('exit', () => {
+    worker.on('exit', () => {
       lost('the thread that writes the audit record ended')
     })
     return started
@@ -58,12 +59,18 @@ export function appendInThread(file: string): AppendThread {
     append: (page) =>
       new Promise((done, fail) => {
         const id = (count += 1)
-        waiting.set(id, { done, fail })
-        worker ??= start()
-        worker.postMessage({ id, page } satisfies AppendRequest)
+        running ??= start()
+        running.waiting.set(id, { done, fail })
+        running.worker.postMessage({ id, page } satisfies AppendRequest)
       }),
     async close() {
-      await worker?.terminate()
+      await running?.worker.terminate()
     },
   }
+}
+
+/** A thread and what it was asked: the end of one must not answer for the next. */
+interface RunningThread {
+  readonly worker: Worker
+  readonly waiting: Map<number, { readonly done: () => void; readonly fail: (reason: Error) => void }>
 }

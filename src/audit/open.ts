@@ -1,11 +1,11 @@
 import { setImmediate as breathe } from 'node:timers/promises'
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { Clock } from '../lib/clock.ts'
 import type { Observe } from '../observe/observation.ts'
 import { type AuditRowFilter, pruneAuditRows, searchAuditRows } from '../store/audit-rows.ts'
 import type { StoreSchema } from '../store/schema.ts'
 import { appendInThread } from './append-in-thread.ts'
-import { appendTo } from './append.ts'
+import { type Append, appendTo } from './append.ts'
 import type { AuditEvent, AuditSink } from './entry.ts'
 import { type AuditVerification, verifyAudit } from './verify.ts'
 import { AuditWriter } from './writer.ts'
@@ -50,7 +50,14 @@ export function openAudit(
   options: AuditOptions,
 ): AuditLog {
   const thread = options.threadFile === undefined ? undefined : appendInThread(options.threadFile)
-  const writer = new AuditWriter(thread?.append ?? appendTo(db), clock, observe, options)
+  const append: Append = thread
+    ? async (page) => {
+        // The thread would go on writing into a file that was replaced or deleted; the store knows, and says so.
+        await sql`select 1`.execute(db)
+        await thread.append(page)
+      }
+    : appendTo(db)
+  const writer = new AuditWriter(append, clock, observe, options)
   let cancelPrune = (): void => {}
   let pruning: Promise<void> | undefined
   let closed = false
