@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { LONGEST_SQL_BYTES, openParser, type Parser } from './parse.ts'
 
@@ -92,5 +94,23 @@ describe('the parser', () => {
       parser.parse(sql)
       expect(performance.now() - start, sql.slice(0, 40)).toBeLessThan(1_500)
     }
+  })
+})
+
+describe('the memory of the parser', () => {
+  it('stays small while V8 finds out how often it is used', async () => {
+    const program = `
+      import { openParser } from ${JSON.stringify(new URL('parse.ts', import.meta.url).href)}
+      const parser = await openParser()
+      let number = 0
+      for (const end = performance.now() + 1500; performance.now() < end; ) {
+        for (let n = 0; n < 20; n += 1) parser.parse('SELECT a FROM t WHERE b = ' + (number += 1))
+        await new Promise((resume) => setTimeout(resume, 20))
+      }
+      console.log(process.resourceUsage().maxRSS)`
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program])
+    expect(Number(stdout)).toBeGreaterThan(10_000)
+    // Kilobytes. Optimised code of the grammar takes 600,000.
+    expect(Number(stdout)).toBeLessThan(250_000)
   })
 })

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { setFlagsFromString } from 'node:v8'
 import type { ParseResult } from 'libpg-query'
 import createInstance, { type PgQueryInstance } from 'libpg-query/wasm/libpg-query.js'
 import type { Refusal } from '../../access/refusal.ts'
@@ -29,6 +30,7 @@ export interface Parser {
  * they were, so the instance is thrown away and a spare one that was made beforehand takes its place.
  */
 export async function openParser(): Promise<Parser> {
+  keepBaselineCode()
   const file = createRequire(import.meta.url).resolve('libpg-query/wasm/libpg-query.wasm')
   const module = await WebAssembly.compile(await readFile(file))
   const make = (): Promise<PgQueryInstance> =>
@@ -91,6 +93,16 @@ export async function openParser(): Promise<Parser> {
       return text?.startsWith('{') === true ? (JSON.parse(text) as unknown) : null
     },
   }
+}
+
+/**
+ * The grammar is one huge function. After some fifty statements V8 would compile it once more, optimised, and
+ * take 500 MB for a second or two, to save 20 µs a statement: a small machine would not survive that. All
+ * three are needed: at run time no flag implies another.
+ */
+function keepBaselineCode(): void {
+  for (const flag of ['--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'])
+    setFlagsFromString(flag)
 }
 
 interface Read {
