@@ -2,7 +2,14 @@ import { setImmediate as breathe } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import type { Clock } from '../lib/clock.ts'
 import type { Observe } from '../observe/observation.ts'
-import { type AuditRowFilter, pruneAuditRows, searchAuditRows } from '../store/audit-rows.ts'
+import {
+  type AuditRow,
+  type AuditRowFilter,
+  pruneAuditRows,
+  readAuditFloor,
+  readAuditHead,
+  searchAuditRows,
+} from '../store/audit-rows.ts'
 import type { StoreSchema } from '../store/schema.ts'
 import { appendInThread } from './append-in-thread.ts'
 import { type Append, appendTo } from './append.ts'
@@ -36,6 +43,9 @@ export interface AuditLog extends AuditSink {
   flush(): Promise<void>
   close(): Promise<void>
 }
+
+/** Entries looked at before other work gets its turn: most filters read the JSON text of each one. */
+const SEARCHED_AT_ONCE = 5_000
 
 /** How often entries past their retention are looked for. */
 const PRUNE_EVERY_MS = 3_600_000
@@ -100,7 +110,7 @@ export function openAudit(
     flush: () => writer.flush(),
     verify: () => verifyAudit(db),
     async search(filter, limit) {
-      const rows = await searchAuditRows(db, filter, limit + 1)
+      const rows = await searchInPortions(db, filter, limit + 1)
       const page = rows.slice(0, limit)
       const entries = page.map((row) => ({
         ...(JSON.parse(row.entry) as AuditEvent),
@@ -122,4 +132,23 @@ export function openAudit(
       }
     },
   }
+}
+
+/** Rows that match, from new to old. SQLite looks at them on the thread that serves requests. */
+async function searchInPortions(
+  db: Kysely<StoreSchema>,
+  filter: AuditRowFilter,
+  most: number,
+): Promise<readonly AuditRow[]> {
+  const head = await readAuditHead(db)
+  const floor = await readAuditFloor(db)
+  const rows: AuditRow[] = []
+  let beforeSeq = Math.min(filter.beforeSeq ?? Infinity, head.seq + 1)
+  while (rows.length < most && beforeSeq > floor.seq + 1) {
+    const fromSeq = Math.max(floor.seq + 1, beforeSeq - SEARCHED_AT_ONCE)
+    rows.push(...(await searchAuditRows(db, { ...filter, beforeSeq, fromSeq }, most - rows.length)))
+    beforeSeq = fromSeq
+    await breathe()
+  }
+  return rows
 }

@@ -28,6 +28,8 @@ export interface AuditRowFilter {
   readonly until?: number
   /** Only rows before this one: the cursor of a listing that runs from new to old. */
   readonly beforeSeq?: number
+  /** Only this row and later ones. */
+  readonly fromSeq?: number
 }
 
 /**
@@ -130,6 +132,7 @@ export async function searchAuditRows(
   if (filter.since !== undefined) query = query.where('at', '>=', filter.since)
   if (filter.until !== undefined) query = query.where('at', '<', filter.until)
   if (filter.beforeSeq !== undefined) query = query.where('seq', '<', filter.beforeSeq)
+  if (filter.fromSeq !== undefined) query = query.where('seq', '>=', filter.fromSeq)
   return (await query.orderBy('seq', 'desc').limit(limit).execute()).map(fromRow)
 }
 

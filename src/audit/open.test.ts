@@ -71,6 +71,18 @@ describe('a long record', () => {
     expect(await turnsDuring(audit.verify())).toBeGreaterThan(9)
   })
 
+  it('is searched without holding up everything else, over all of it', async () => {
+    audit.record({ kind: 'system', outcome: 'done', at: 1, action: 'server.start' })
+    await audit.flush()
+    await fill(30_000)
+    const search = audit.search({ action: 'server.start' }, 10)
+    expect(await turnsDuring(search)).toBeGreaterThan(5)
+    expect((await search).entries).toMatchObject([{ seq: 1 }])
+    const page = await audit.search({ action: 'query_database' }, 7_000)
+    expect(page.entries).toHaveLength(7_000)
+    expect(page.next).toBe(23_002)
+  })
+
   it('is pruned in portions, and one entry says how many went', async () => {
     await fill(9_000)
     const over = vi.waitFor(async () => {
