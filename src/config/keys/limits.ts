@@ -33,7 +33,7 @@ const fields = section('Bounds of what callers can ask for.', {
     { standard: '30m' },
   ),
   requestTimeout: duration(
-    'How long a client may take to send a whole request.',
+    'How long a client may take to send a whole request, and a tool called over MCP may take to answer.',
     { min: SECOND, max: HOUR },
     { standard: '60s' },
   ),
