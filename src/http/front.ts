@@ -189,10 +189,20 @@ function tie(exchange: Exchange, credentialId: string, front: FrontOptions): voi
   if (exchange.response.destroyed) return
   const release = front.lifelines.hold(credentialId, () => {
     exchange.ended = true
-    exchange.onEnd?.()
+    if (isUnread(exchange.response)) exchange.request.socket.destroy()
+    else exchange.onEnd?.()
   })
   exchange.response.once('close', release)
 }
+
+/**
+ * Complete, but not sent: it waits behind the reply to an earlier request of its connection, or for a client
+ * that reads slowly. Streams are left to MCP, which tells them why they end.
+ */
+const isUnread = (response: ServerResponse): boolean =>
+  response.writableEnded &&
+  !response.writableFinished &&
+  !String(response.getHeader('content-type')).startsWith('text/event-stream')
 
 const asker = ({ id, remoteAddress }: Exchange): { requestId: string; remoteAddress: string } => ({
   requestId: id,

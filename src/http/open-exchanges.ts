@@ -9,6 +9,8 @@ interface OpenConnection {
   flushed: number
   /** Looks at which nothing had left although something was waiting. */
   stalledLooks: number
+  /** When something that still waits was first seen to wait, as a number that rises; 0 while nothing does. */
+  waitingSince: number
 }
 
 /** How many looks without progress make a client one that never reads. */
@@ -18,12 +20,13 @@ const LOOKS = 2
 export class OpenExchanges {
   readonly #connections = new Map<Duplex, OpenConnection>()
   readonly #whenChanged = new Set<() => void>()
+  #looks = 0
 
   add(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
     let connection = this.#connections.get(socket)
     if (!connection) {
-      connection = { responses: [], flushed: -1, stalledLooks: 0 }
+      connection = { responses: [], flushed: -1, stalledLooks: 0, waitingSince: 0 }
       this.#connections.set(socket, connection)
       socket.once('close', () => this.#connections.delete(socket))
     }
@@ -62,6 +65,32 @@ export class OpenExchanges {
   }
 
   /**
+   * Bounds what all clients together leave unread: one credential can ask for large replies on ever new
+   * connections, or many on one, faster than `cutStalled` gives up on them. Whoever has left something
+   * unread for longest goes first; a client that reads is done in milliseconds.
+   */
+  cutBeyond(mostBytes: number): void {
+    this.#looks += 1
+    let total = 0
+    const waiting: { socket: Duplex; bytes: number; since: number }[] = []
+    for (const [socket, connection] of this.#connections) {
+      const bytes = unreadBytes(socket, connection.responses)
+      if (bytes === 0) connection.waitingSince = 0
+      else {
+        connection.waitingSince ||= this.#looks
+        waiting.push({ socket, bytes, since: connection.waitingSince })
+        total += bytes
+      }
+    }
+    if (total <= mostBytes) return
+    for (const { socket, bytes } of waiting.toSorted((a, b) => a.since - b.since || b.bytes - a.bytes)) {
+      socket.destroy()
+      total -= bytes
+      if (total <= mostBytes) return
+    }
+  }
+
+  /**
    * Cuts off clients that do not read what waits for them: what is buffered for them is memory they hold
    * without paying for it. Called at even intervals; two looks without one byte of progress are enough.
    */
@@ -75,4 +104,11 @@ export class OpenExchanges {
       if (connection.stalledLooks >= LOOKS) socket.destroy()
     }
   }
+}
+
+/** What waits on the connection itself, and in replies that wait behind another one. */
+function unreadBytes(socket: Duplex, responses: readonly ServerResponse[]): number {
+  let bytes = socket.writableLength
+  for (const response of responses) if (response.socket === null) bytes += response.writableLength
+  return bytes
 }

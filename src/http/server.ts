@@ -63,6 +63,10 @@ const KEEP_ALIVE_MS = 65_000
 /** How often it is looked whether clients read; one that makes no progress goes between two and three of these. */
 const LOOK_EVERY_MS = 10_000
 
+/** Bytes that clients together may leave unread, and how often that is looked at. */
+const MOST_UNREAD_BYTES = 256 * 1024 * 1024
+const LOOK_AT_UNREAD_EVERY_MS = 250
+
 /** How long streams that were told to end have for their last bytes. */
 const STREAM_END_MS = 1_000
 
@@ -80,6 +84,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   let url = ''
   let draining = false
   let cancelLook: (() => void) | undefined
+  let cancelLookAtUnread: (() => void) | undefined
 
   const front: FrontOptions = {
     ...options,
@@ -118,6 +123,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     open.cutStalled()
     cancelLook = clock.after(LOOK_EVERY_MS, look)
   }
+  const lookAtUnread = (): void => {
+    open.cutBeyond(MOST_UNREAD_BYTES)
+    cancelLookAtUnread = clock.after(LOOK_AT_UNREAD_EVERY_MS, lookAtUnread)
+  }
 
   return {
     async listen() {
@@ -129,6 +138,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       const { port, address, family } = server.address() as AddressInfo
       url = `${options.tls ? 'https' : 'http'}://${urlHost(options.host, address, family)}:${port}`
       cancelLook = clock.after(LOOK_EVERY_MS, look)
+      cancelLookAtUnread = clock.after(LOOK_AT_UNREAD_EVERY_MS, lookAtUnread)
       return { url, port }
     },
 
@@ -160,6 +170,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       for (const socket of sockets) socket.destroy()
       await closed
       cancelLook?.()
+      cancelLookAtUnread?.()
       authentications.close()
     },
   }
