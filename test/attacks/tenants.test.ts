@@ -61,7 +61,7 @@ test('an administrator of one tenant sees nothing of what others did', async () 
   ]) {
     expect((await tenants(theirs, query)).filter((tenant) => tenant !== 'acme')).toEqual([])
   }
-  expect((await tenants(ours, '?tool=echo')).toSorted()).toEqual(['acme', 'default', 'other'])
+  expect(new Set(await tenants(ours, '?tool=echo'))).toEqual(new Set(['acme', 'default', 'other']))
 })
 
 test.each(['sqlite', 'postgres'] as const)('the record tells tenants apart in %s', async (kind) => {
