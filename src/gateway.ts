@@ -1,4 +1,5 @@
 import { openAudit } from './audit/open.ts'
+import { difference } from './config/difference.ts'
 import type { DatabaseSettings, Settings } from './config/settings.ts'
 import { type DemoDatabase, startDemoDatabase } from './databases/embedded/demo.ts'
 import { makeGate } from './databases/gate/judge.ts'
@@ -170,8 +171,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     return {
       url: listening.url,
       bootstrapToken: bootstrap?.token ?? null,
-      reload: (changed) => {
+      reload(changed) {
         identity.reload(changed.auth.tokens)
+        audit.record({ kind: 'system', outcome: 'done', at: clock.now(), action: 'config.reload' })
+        const waiting = difference(settings, changed).filter(({ path }) => !path.startsWith('auth.tokens'))
+        if (waiting.length === 0) return
+        const paths = waiting.map(({ path }) => path).join(', ')
+        // Silence would be taken for consent: somebody may just have switched authentication on.
+        observe({ kind: 'config.warning', message: `in force only after a restart: ${paths}` })
       },
       async close() {
         audit.record({ kind: 'system', outcome: 'done', at: clock.now(), action: 'server.stop' })

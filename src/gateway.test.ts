@@ -1,0 +1,65 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { loadSettings } from './config/load.ts'
+import type { Settings } from './config/settings.ts'
+import { type Gateway, startGateway } from './gateway.ts'
+import { systemClock } from './lib/clock.ts'
+import type { Observation } from './observe/observation.ts'
+
+let dir: string
+let gateway: Gateway | undefined
+const observations: Observation[] = []
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'postern-gateway-'))
+  observations.length = 0
+})
+afterEach(async () => {
+  await gateway?.close()
+  gateway = undefined
+  await rm(dir, { recursive: true, force: true })
+})
+
+async function settingsOf(configuration: Readonly<Record<string, unknown>>): Promise<Settings> {
+  const file = join(dir, 'postern.json')
+  await writeFile(file, JSON.stringify({ server: { addr: '127.0.0.1:0' }, ...configuration }))
+  const loaded = await loadSettings({ file, cwd: dir, env: {} })
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.error))
+  return loaded.value.settings
+}
+
+const ADMIN = 'an-admin-token-for-this-test'
+const CLERK = 'a-clerk-token-for-this-test'
+const tokens = { admin: { value: ADMIN, level: 'admin' } }
+
+const warnings = (): readonly string[] =>
+  observations.flatMap((one) => (one.kind === 'config.warning' ? [one.message] : []))
+
+describe('reload', () => {
+  it('takes tokens over, records it, and says what must wait for a restart', async () => {
+    const settings = await settingsOf({ auth: { tokens } })
+    gateway = await startGateway({
+      settings,
+      demo: false,
+      clock: systemClock,
+      observe: (observation) => observations.push(observation),
+    })
+    const { url } = gateway
+    const ask = async (path: string, token: string): Promise<Response> =>
+      await fetch(`${url}${path}`, { headers: { authorization: `Bearer ${token}` } })
+
+    gateway.reload(await settingsOf({ auth: { tokens: { ...tokens, clerk: CLERK } } }))
+    expect((await ask('/mcp/tools', CLERK)).status).toBe(200)
+    expect(warnings()).toEqual([])
+
+    gateway.reload(await settingsOf({ auth: { tokens }, limits: { rows: 7 }, log: { level: 'warn' } }))
+    expect((await ask('/mcp/tools', CLERK)).status).toBe(401)
+    expect(warnings()).toEqual(['in force only after a restart: limits.rows, log.level'])
+
+    await expect
+      .poll(async () => await (await ask('/api/v1/admin/audit?tool=config.reload', ADMIN)).json())
+      .toMatchObject({ entries: [{ kind: 'system' }, { kind: 'system' }] })
+  })
+})
