@@ -117,12 +117,14 @@ export const logOf = (serving: Pick<Serving, 'stderr'>): readonly LogLine[] =>
 /** Polls patiently: the machine may be doing ten other things. */
 export const soon = <T>(read: () => T) => expect.poll(read, { timeout: 15_000, interval: 10 })
 
-export interface QueryAnswer {
+export interface CallAnswer {
   /** `null` when the call was done. */
   readonly code: string | null
   readonly rule: string | null
   readonly message: string
   readonly rows: readonly (readonly unknown[])[]
+  readonly structured: Readonly<Record<string, unknown>>
+  readonly text: string
   readonly status: number
 }
 
@@ -134,7 +136,7 @@ export async function call(
   token: string | null,
   name: string,
   args: Readonly<Record<string, unknown>>,
-): Promise<QueryAnswer & { readonly structured: Readonly<Record<string, unknown>>; readonly text: string }> {
+): Promise<CallAnswer> {
   const { status, body } = await ask(`${url}/mcp/v1`, token, {
     json: { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: args } },
     headers: MODERN,
@@ -156,7 +158,7 @@ export async function call(
     code: failed ? (refused?.code ?? error?.data?.code ?? `status ${status}`) : null,
     rule: refused?.rule ?? error?.data?.rule ?? null,
     message: refused?.message ?? error?.message ?? '',
-    rows: (structured['rows'] as QueryAnswer['rows'] | undefined) ?? [],
+    rows: (structured['rows'] as CallAnswer['rows'] | undefined) ?? [],
     structured,
     text: result?.content.map(({ text }) => text).join('\n') ?? '',
   }
@@ -168,7 +170,7 @@ export const query = (
   token: string | null,
   sql: string,
   more: Readonly<Record<string, unknown>> = {},
-): Promise<QueryAnswer> => call(url, token, 'query_database', { query: sql, ...more })
+): Promise<CallAnswer> => call(url, token, 'query_database', { query: sql, ...more })
 
 /** The rows of a query that must be answered. */
 export async function rowsOf(
