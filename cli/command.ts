@@ -66,7 +66,8 @@ export interface Given {
   any(...options: readonly string[]): boolean
 }
 
-export type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
+/** `exit`: the process is about to end, whatever the reason; nothing that takes time happens any more. */
+export type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'exit'
 
 /** Reader of one process signal; the returned function stops listening. */
 export type OnSignal = (signal: Signal, heard: () => void) => () => void

@@ -45,6 +45,10 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
 
     const { openLog } = await import('../src/observe/log.ts')
     const log = openLog(settings.log)
+    // After a defect nothing else runs, and the last lines are the ones that matter.
+    const forgetExit = invocation.onSignal('exit', () => {
+      log.flush()
+    })
     try {
       log.observe({ kind: 'config.loaded', file, dialect })
       for (const message of warnings) log.observe({ kind: 'config.warning', message })
@@ -68,6 +72,7 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
       if (ended === 'closed') log.observe({ kind: 'server.stopped' })
       return ended === 'closed' ? 0 : 1
     } finally {
+      forgetExit()
       log.flush()
     }
   } finally {

@@ -8,10 +8,11 @@ delete process.env['POSTERN_LAUNCHED']
 
 /** A launcher that was killed can send no signal; its closed channel means the same as SIGTERM. */
 const onSignal: OnSignal = (signal, heard) => {
-  process.on(signal, heard)
+  const events: NodeJS.EventEmitter = process
+  events.on(signal, heard)
   if (launched && signal === 'SIGTERM') process.on('disconnect', heard)
   return () => {
-    process.off(signal, heard)
+    events.off(signal, heard)
     process.off('disconnect', heard)
   }
 }

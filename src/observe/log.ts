@@ -26,12 +26,12 @@ export function openLog(options: LogOptions, fd = 2, clock = systemClock): Log {
     observe({ kind: 'log.lines_lost', ...lost })
   })
   const observe = options.format === 'json' ? jsonLog(options.level, output) : textLog(options.level, output)
-  const flush = (): void => {
-    output.flush()
+  return {
+    observe,
+    flush: () => {
+      output.flush()
+    },
   }
-  // A defect ends the process without a word to this room; its last lines are the ones that matter.
-  process.once('exit', flush)
-  return { observe, flush }
 }
 
 export function jsonLog(level: Severity, destination: DestinationStream): Observe {
