@@ -63,3 +63,21 @@ describe('reload', () => {
       .toMatchObject({ entries: [{ kind: 'system' }, { kind: 'system' }] })
   })
 })
+
+describe('start', () => {
+  it('serves no two databases of one name, of which one would answer for the other', async () => {
+    const database = { name: 'sample', host: '127.0.0.1', port: 1, database: 'a', user: 'reader' }
+    const settings = await settingsOf({ auth: { tokens }, databases: [database] })
+    const twice = { ...settings, databases: [...settings.databases, ...settings.databases] }
+    const started = startGateway({
+      settings: twice,
+      demo: false,
+      clock: systemClock,
+      observe: () => undefined,
+    })
+    await expect(started).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringContaining('"sample" names two databases') as string,
+    })
+  })
+})

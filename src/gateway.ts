@@ -11,6 +11,7 @@ import { resourceMetadataUrl } from './http/resource-metadata.ts'
 import { createHttpServer } from './http/server.ts'
 import { openIdentity } from './identity/open.ts'
 import type { Clock } from './lib/clock.ts'
+import { Fault } from './lib/fault.ts'
 import type { Secret } from './lib/secret.ts'
 import { createMcpEndpoint } from './mcp/endpoint.ts'
 import type { Observe } from './observe/observation.ts'
@@ -101,8 +102,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
     const { limits } = settings
     const demoDatabases = demo ? demo.databases.map((address) => ({ ...address, ...DEMO_LIMITS })) : []
+    const served = [...settings.databases, ...demoDatabases]
+    const twin = served.find(({ name }, at) => served.findIndex((other) => other.name === name) !== at)
+    if (twin) {
+      // Otherwise the later one would answer, and take the writes, that were meant for the other.
+      throw new Fault(
+        'config_invalid',
+        `"${twin.name}" names two databases: rename the configured one, or start without --demo`,
+      )
+    }
     const parser = await openParser()
-    const databases = await openDatabases([...settings.databases, ...demoDatabases], {
+    const databases = await openDatabases(served, {
       gate: makeGate(parser),
       lifelines: identity.lifelines,
       clock,
