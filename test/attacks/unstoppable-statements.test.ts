@@ -5,7 +5,7 @@ import { callerOf, type Harness, openHarness, optionsOf } from '../support/datab
 import { type TestDatabase, testPostgres } from '../support/postgres.ts'
 
 /** Runs for some seconds, and PostgreSQL looks at neither cancel requests nor timeouts meanwhile. */
-const UNSTOPPABLE = (marker: string, length = 170_000): string =>
+const UNSTOPPABLE = (marker: string, length = 240_000): string =>
   `SELECT strpos(repeat('a', ${length}), 'b' || repeat('a', ${length / 2})) AS ${marker}`
 
 let database: TestDatabase
@@ -19,9 +19,13 @@ beforeAll(async () => {
   watcher = new Client({ connectionString: database.url })
   await watcher.connect()
   harness = await openHarness([
-    optionsOf(database.readerUrl, { maxConnectionsPerCredential: 2, acquireTimeoutMs: 200 }),
+    optionsOf(database.readerUrl, { maxConnectionsPerCredential: 2, acquireTimeoutMs: 1_000 }),
   ])
-})
+  // Connecting for the first time takes long on a busy machine.
+  for (const caller of [thief, other]) {
+    while (!(await harness.run(caller, 'SELECT 1').catch(() => ({ ok: false }))).ok) await pause(100)
+  }
+}, 60_000)
 afterAll(async () => {
   await harness?.databases.close()
   await watcher?.end()
@@ -36,15 +40,19 @@ const working = async (marker: string): Promise<number> =>
     )
   ).rows.length
 
+/** Until the texts are made, a statement can still be stopped. */
+const inStrpos = (): Promise<void> => pause(400)
+
 /** Starts a statement, waits until the server works on it, and gives it up. */
 async function giveUp(sql: string, marker: string, before: number): Promise<void> {
   const stop = new AbortController()
   const running = harness.run(thief, sql, { signal: stop.signal })
-  await expect.poll(() => working(marker), { interval: 5, timeout: 2_000 }).toBe(before + 1)
+  await expect.poll(() => working(marker), { interval: 5, timeout: 20_000 }).toBe(before + 1)
+  await inStrpos()
   stop.abort()
   const answered = performance.now()
   expect(await running).toMatchObject({ ok: false, error: { code: 'cancelled' } })
-  expect(performance.now() - answered).toBeLessThan(50)
+  expect(performance.now() - answered).toBeLessThan(1_000)
 }
 
 test.each([
@@ -61,42 +69,43 @@ test.each([
     expect(await working(marker)).toBe(2)
     expect(await harness.rows(other, 'SELECT 1')).toEqual([[1]])
 
-    await expect.poll(() => working(marker), { interval: 50, timeout: 60_000 }).toBe(0)
-    await expect.poll(() => harness.databases.status()[0]?.connections, { timeout: 2_000 }).toBeLessThan(5)
+    await expect.poll(() => working(marker), { interval: 50, timeout: 100_000 }).toBe(0)
+    await expect.poll(() => harness.databases.status()[0]?.connections, { timeout: 20_000 }).toBeLessThan(5)
     expect(await harness.rows(thief, 'SELECT 1')).toEqual([[1]])
   },
-  90_000,
+  150_000,
 )
 
 test('G3 the end of the credential does not free the places that its statements still take', async () => {
   const short = callerOf('short')
   const before = harness.databases.status()[0]?.connections ?? 0
   const running = harness.run(short, UNSTOPPABLE('pinned_ended'))
-  await expect.poll(() => working('pinned_ended'), { interval: 5, timeout: 2_000 }).toBe(1)
+  await expect.poll(() => working('pinned_ended'), { interval: 5, timeout: 20_000 }).toBe(1)
+  await inStrpos()
   harness.lifelines.end('short', 'revoked')
   expect(await running).toMatchObject({ ok: false, error: { rule: 'credential.ended' } })
   await pause(100)
   expect(await working('pinned_ended')).toBe(1)
   expect(harness.databases.status()[0]?.connections).toBe(before + 1)
-  await expect.poll(() => working('pinned_ended'), { interval: 50, timeout: 60_000 }).toBe(0)
-  await expect.poll(() => harness.databases.status()[0]?.connections).toBe(before)
-}, 90_000)
+  await expect.poll(() => working('pinned_ended'), { interval: 50, timeout: 100_000 }).toBe(0)
+  await expect.poll(() => harness.databases.status()[0]?.connections, { timeout: 20_000 }).toBe(before)
+}, 150_000)
 
 test('an answer that outgrew its limit does not free the place either', async () => {
   const sql = `SELECT repeat('x', 2000000) UNION ALL ${UNSTOPPABLE('pinned_large').replace('strpos', '(strpos').replace(' AS', ')::text AS')}`
   expect(await harness.run(thief, sql)).toMatchObject({ ok: false, error: { code: 'result_too_large' } })
   const held = harness.databases.status()[0]?.connections ?? 0
   if ((await working('pinned_large')) > 0) expect(held).toBeGreaterThan(2)
-  await expect.poll(() => working('pinned_large'), { interval: 50, timeout: 60_000 }).toBe(0)
-}, 90_000)
+  await expect.poll(() => working('pinned_large'), { interval: 50, timeout: 100_000 }).toBe(0)
+}, 150_000)
 
 test('shutting down does not wait for them', async () => {
   const mine = await openHarness([optionsOf(database.readerUrl)])
   const running = mine.run(thief, UNSTOPPABLE('pinned_late'))
-  await expect.poll(() => working('pinned_late'), { interval: 5, timeout: 2_000 }).toBe(1)
+  await expect.poll(() => working('pinned_late'), { interval: 5, timeout: 20_000 }).toBe(1)
   const start = performance.now()
   await mine.databases.close()
   expect(performance.now() - start).toBeLessThan(1_000)
   expect(await running).toMatchObject({ ok: false, error: { rule: 'shutdown' } })
-  await expect.poll(() => working('pinned_late'), { interval: 50, timeout: 60_000 }).toBe(0)
-}, 90_000)
+  await expect.poll(() => working('pinned_late'), { interval: 50, timeout: 100_000 }).toBe(0)
+}, 150_000)
