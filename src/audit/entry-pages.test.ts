@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { array, assert, integer, nat, property, record, string } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { UnlinkedEntry } from './chain.ts'
 import { EntryPages, entriesOf } from './entry-pages.ts'
@@ -14,12 +14,12 @@ const drain = (pages: EntryPages): UnlinkedEntry[][] => {
 
 describe('EntryPages', () => {
   it('gives back every entry in order, whatever text is inside', () => {
-    const entry = fc.record({
-      at: fc.nat(),
-      entry: fc.string({ unit: 'grapheme' }).map((text) => JSON.stringify({ text })),
+    const entry = record({
+      at: nat(),
+      entry: string({ unit: 'grapheme' }).map((text) => JSON.stringify({ text })),
     })
-    fc.assert(
-      fc.property(fc.array(entry), fc.integer({ min: 1, max: 5 }), (entries, perPage) => {
+    assert(
+      property(array(entry), integer({ min: 1, max: 5 }), (entries, perPage) => {
         const pages = new EntryPages(perPage)
         for (const one of entries) pages.push(one)
         expect(pages.count).toBe(entries.length)

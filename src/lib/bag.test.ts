@@ -1,11 +1,11 @@
-import fc from 'fast-check'
+import { array, assert, constant, nat, oneof, property } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Bag } from './bag.ts'
 
 describe('Bag', () => {
   it('holds what a set would hold, whatever comes and goes', () => {
-    fc.assert(
-      fc.property(fc.array(fc.oneof(fc.constant('add' as const), fc.nat({ max: 50 }))), (steps) => {
+    assert(
+      property(array(oneof(constant('add' as const), nat({ max: 50 }))), (steps) => {
         const bag = new Bag<number>()
         const places = new Map<number, number>()
         let count = 0

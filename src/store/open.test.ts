@@ -141,7 +141,9 @@ describe.each([
     const first = await listTokens(store.db, '', 2_000)
     const second = await listTokens(store.db, first.at(-1)?.id ?? '', 2_000)
     expect([...first, ...second]).toEqual(rows)
-    expect((await readTokensAfter(store.db, 2_497, 10)).map(({ revision }) => revision)).toEqual([2_498, 2_499])
+    expect((await readTokensAfter(store.db, 2_497, 10)).map(({ revision }) => revision)).toEqual([
+      2_498, 2_499,
+    ])
   })
 
   it('revokes once, replaces once', async () => {
