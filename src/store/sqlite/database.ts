@@ -6,20 +6,23 @@ import { sqliteFault } from './faults.ts'
 
 export type SqliteDatabase = BetterSqlite3.Database
 
-/**
- * How long SQLite itself waits for another process's lock. Short, because it blocks the event loop; the
- * driver goes on waiting without blocking.
- */
+/** How long SQLite itself waits for a lock of another connection, where a short wait may hold up the thread. */
 const BUSY_TIMEOUT_MS = 20
 
 /**
- * Opens one connection. The file is made with mode 0600 and its directory with 0700; SQLite gives its
+ * Opens one connection. With `neverWaits` SQLite answers SQLITE_BUSY at once: its own waiting blocks the
+ * event loop, and the audit thread holds the write lock while it waits for the disk. The driver waits instead.
+ *
+ * The file is made with mode 0600 and its directory with 0700; SQLite gives its
  * `-wal` and `-shm` files the mode of the file.
  *
  * `synchronous = FULL`: with NORMAL a power cut may undo the last commits, and one of them may be a
  * revocation that was already confirmed to an administrator. The price is one fsync for each commit.
  */
-export function openSqliteDatabase(file: string): SqliteDatabase {
+export function openSqliteDatabase(
+  file: string,
+  { neverWaits = false }: { readonly neverWaits?: boolean } = {},
+): SqliteDatabase {
   makePrivateFile(file)
   let database: SqliteDatabase | undefined
   try {
@@ -27,6 +30,7 @@ export function openSqliteDatabase(file: string): SqliteDatabase {
     useWal(database)
     database.pragma('synchronous = FULL')
     database.pragma('foreign_keys = ON')
+    if (neverWaits) database.pragma('busy_timeout = 0')
     return database
   } catch (error) {
     database?.close()

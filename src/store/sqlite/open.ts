@@ -21,7 +21,8 @@ export async function openSqliteStore(file: string, clock: Clock, observe: Obser
       )
     }
   }
-  const db = new Kysely<StoreSchema>({ dialect: sqliteDialect(openSqliteDatabase(file), guard) })
+  const database = openSqliteDatabase(file, { neverWaits: true })
+  const db = new Kysely<StoreSchema>({ dialect: sqliteDialect(database, guard) })
   const announcer = new Announcer(observe)
   try {
     await migrate(db, 'sqlite')
