@@ -98,6 +98,17 @@ describe('G12 a question instead of SQL', () => {
     expect(server.requests).toHaveLength(2)
   })
 
+  test('sends the model no value of a row, not even inside an error', async () => {
+    const [[city] = []] = (await postern.done('query_database', { query: 'SELECT min(city) FROM customers' }))
+      .structured['rows'] as string[][]
+    server.answers('SELECT min(city)::int FROM customers', GOOD)
+    await postern.done('query_database', { query: QUESTION.replace('Oslo', 'the north') })
+    expect(server.requests).toHaveLength(2)
+    expect(server.requests[1]?.user).toMatch(/Reason: rule database\.error, SQLSTATE 22P02\n/)
+    expect(city).toBeTruthy()
+    expect(server.requests[1]?.user.split('This statement was refused')[1]).not.toContain(city)
+  })
+
   test.each([
     'DELETE FROM orders',
     'SELECT 1; DELETE FROM orders',

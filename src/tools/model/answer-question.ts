@@ -1,6 +1,7 @@
 import { type Refusal, refusal } from '../../access/refusal.ts'
 import type { Result } from '../../lib/result.ts'
 import type { LanguageModel } from './model.ts'
+import { repairReason } from './repair-reason.ts'
 import type { SchemaExtract } from './schema-extract.ts'
 
 export type QuestionAnswer<R> =
@@ -42,7 +43,7 @@ export async function answerQuestion<R>(asked: Question<R>): Promise<QuestionAns
   if (first.outcome !== 'failed') return first
   const second = await attempt(
     asked,
-    `${task}\n\nThis statement was refused:\n${first.sql}\nReason: ${first.refusal.message}\nWrite another one.`,
+    `${task}\n\nThis statement was refused:\n${first.sql}\nReason: ${repairReason(first.refusal, first.sql)}\nWrite another one.`,
   )
   if (second.outcome !== 'failed') return second
   return {
