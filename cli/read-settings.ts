@@ -1,6 +1,7 @@
 import type { Overrides } from '../src/config/load.ts'
 import type { ConfigProblems } from '../src/config/problem.ts'
 import type { Settings } from '../src/config/settings.ts'
+import { DEMO_DATABASE } from '../src/databases/embedded/demo-name.ts'
 import { err, ok, type Result } from '../src/lib/result.ts'
 import type { Given, Invocation } from './command.ts'
 
@@ -8,6 +9,8 @@ export interface ReadSettings {
   readonly settings: Settings
   /** Absolute path; `null` without a file. */
   readonly file: string | null
+  /** SHA-256 of the file's text; `null` without a file. */
+  readonly digest: string | null
   /** `native`, or the name of a foreign shape. */
   readonly dialect: string
   /** One line each: what works but should be looked at. */
@@ -71,8 +74,8 @@ async function load(invocation: Invocation, given: Given): Promise<Result<ReadSe
     now: invocation.clock.now(),
   })
   if (!loaded.ok) return loaded
-  const { settings, dialect, warnings } = loaded.value
-  return ok({ settings, file: loaded.value.file, dialect, warnings: warnings.map(formatProblem) })
+  const { settings, digest, dialect, warnings } = loaded.value
+  return ok({ settings, file: loaded.value.file, digest, dialect, warnings: warnings.map(formatProblem) })
 }
 
 /** The options of this command that stand for settings; a command that lacks one of them overrides nothing. */
@@ -91,5 +94,6 @@ function overridesOf(given: Given): Overrides {
     ...text('key', 'tlsKey'),
     ...flag('tls', 'tls'),
     ...flag('no-auth', 'noAuth'),
+    ...(given.knows('demo') && given.flag('demo') ? { demoDatabases: [DEMO_DATABASE] } : {}),
   }
 }

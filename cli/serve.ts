@@ -1,6 +1,5 @@
 import type { Gateway } from '../src/gateway.ts'
 import type { Settings } from '../src/config/settings.ts'
-import type { Observe } from '../src/observe/observation.ts'
 import type { Command, ExitCode, Given, Invocation } from './command.ts'
 
 export const command: Command = {
@@ -8,7 +7,8 @@ export const command: Command = {
   summary: 'run the gateway',
   description:
     'The first start with no credential of any kind issues one admin token and shows it this once. SIGTERM ' +
-    'and Ctrl-C finish open requests and stop, a second Ctrl-C stops at once, SIGHUP reads the configuration again.',
+    'and Ctrl-C finish open requests and stop, a second Ctrl-C stops at once. A changed configuration file is taken over as it ' +
+    'changes, and with SIGHUP.',
   options: [
     {
       name: 'addr',
@@ -61,12 +61,11 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
         stop.second,
       ])
       if (gateway === 'again') return 1
-      const ignoreHangup = invocation.onSignal('SIGHUP', () => {
-        void reload(invocation, given, gateway, log.observe)
-      })
+      const { followConfiguration } = await import('./follow-configuration.ts')
+      const unfollow = followConfiguration(invocation, given, read.value, gateway, log.observe)
       await announce(invocation, gateway, settings, demo)
       const signal = await stop.first
-      ignoreHangup()
+      unfollow()
       log.observe({ kind: 'server.stopping', signal })
       const ended = await Promise.race([gateway.close().then(() => 'closed' as const), stop.second])
       if (ended === 'closed') log.observe({ kind: 'server.stopped' })
@@ -131,27 +130,4 @@ async function announce(
     hasDatabase: demo || settings.databases.length > 0,
   }
   invocation.answer(readyDocument(facts), readyText(facts, invocation.style))
-}
-
-/** A configuration that cannot be used changes nothing: the log says what is wrong with it. */
-async function reload(
-  invocation: Invocation,
-  given: Given,
-  gateway: Gateway,
-  observe: Observe,
-): Promise<void> {
-  try {
-    const { loadForReload } = await import('./read-settings.ts')
-    const loaded = await loadForReload(invocation, given)
-    if (!loaded.ok) {
-      for (const message of loaded.error)
-        observe({ kind: 'config.warning', message: `Not reloaded: ${message}` })
-      return
-    }
-    gateway.reload(loaded.value.settings)
-    observe({ kind: 'config.loaded', file: loaded.value.file, dialect: loaded.value.dialect })
-    for (const message of loaded.value.warnings) observe({ kind: 'config.warning', message })
-  } catch (error) {
-    observe({ kind: 'fault', where: 'config.reload', error })
-  }
 }

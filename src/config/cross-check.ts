@@ -46,7 +46,7 @@ function checkNames({ databases, auth }: Parts, overrides: Overrides, context: C
       )
     seen.add(name)
   }
-  for (const { name } of overrides.databases ?? []) {
+  for (const name of overrides.demoDatabases ?? []) {
     if (seen.has(name))
       context.report.problem(
         'config_conflict',

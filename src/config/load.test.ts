@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Secret } from '../lib/secret.ts'
 import { type Loaded, type LoadOptions, loadSettings } from './load.ts'
 import { formatProblem } from './problem.ts'
 
@@ -548,33 +547,12 @@ describe('options of the command line', () => {
         tokenFile: 'typed.yaml',
         tlsCert: 'cert.pem',
         tlsKey: 'key.pem',
-        databases: [
-          {
-            name: 'demo',
-            host: '127.0.0.1',
-            port: 1,
-            database: 'd',
-            user: 'u',
-            password: new Secret('p'),
-            sslmode: 'disable',
-            sslRootCert: null,
-            writer: null,
-            allowSuperuser: false,
-            maxConnectionsPerCredential: 1,
-            maxConnections: 1,
-            idleTimeoutMs: 1_000,
-            acquireTimeoutMs: 1,
-            connectTimeoutMs: 1,
-            statementTimeoutMs: 1,
-          },
-        ],
       },
     })
     expect(loaded?.settings).toMatchObject({
       server: { host: '::1', port: 3, tls: { certFile: join(dir, 'cert.pem') } },
       dataDir: join(dir, 'typed'),
       auth: { tokenFile: join(dir, 'typed.yaml') },
-      databases: [{ name: 'demo' }],
     })
   })
 })

@@ -13,7 +13,7 @@ import { type ConfigProblems, type Problem, Report } from './problem.ts'
 import { readFile } from './read-file.ts'
 import { type Environment, resolveReferences } from './references.ts'
 import { rowsOf } from './rows.ts'
-import type { DatabaseSettings, Settings } from './settings.ts'
+import type { Settings } from './settings.ts'
 import type { Context, Place } from './spec.ts'
 
 /** What the command line says, over everything else. Relative paths are meant from `cwd`. */
@@ -26,8 +26,8 @@ export interface Overrides {
   readonly tlsCert?: string
   readonly tlsKey?: string
   readonly tokenFile?: string
-  /** Further databases, such as the embedded one, after those of the configuration. */
-  readonly databases?: readonly DatabaseSettings[]
+  /** Names of the databases that `--demo` adds after those of the configuration. */
+  readonly demoDatabases?: readonly string[]
 }
 
 export interface LoadOptions {
@@ -121,7 +121,7 @@ export async function loadSettings(options: LoadOptions): Promise<Result<Loaded,
     dataDir,
     store: store.kind === 'beside' ? defaultStore(dataDir) : store,
     auth,
-    databases: [...databases, ...(overrides.databases ?? [])],
+    databases,
     limits,
     audit,
     model,

@@ -4,18 +4,18 @@ import { dirname, join, parse, resolve, sep } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import { sha256Hex } from '../lib/digest.ts'
 import type { Result } from '../lib/result.ts'
-import type { Loaded } from './load.ts'
-import { type ConfigProblems, Report } from './problem.ts'
+import { Report } from './problem.ts'
 import { readFile } from './read-file.ts'
 
-export interface WatchOptions {
+export interface WatchOptions<L extends { readonly digest: string | null }, E> {
   /** Absolute path, as in `Loaded`. */
   readonly file: string
   /** Of what is in force, from `Loaded`: a change since then is noticed at once. */
   readonly digest: string | null
-  readonly load: () => Promise<Result<Loaded, ConfigProblems>>
+  /** Never rejects. */
+  readonly load: () => Promise<Result<L, E>>
   /** Called with every new content, good or bad. What was in force stays so until the callee says otherwise. */
-  readonly onChange: (result: Result<Loaded, ConfigProblems>) => void
+  readonly onChange: (result: Result<L, E>) => void
   readonly clock: Clock
   /** The content must stay the same for this time, so that a half-written file is not read. Milliseconds. */
   readonly settleMs?: number
@@ -32,7 +32,9 @@ export interface Watch {
  * (`rename`), a swapped symbolic link anywhere on the way (Kubernetes' `..data`), and a file that is away
  * for a moment.
  */
-export function watchSettings(options: WatchOptions): Watch {
+export function watchSettings<L extends { readonly digest: string | null }, E>(
+  options: WatchOptions<L, E>,
+): Watch {
   const { file, load, onChange, clock, settleMs = 50, recheckMs = 5_000 } = options
   let inForce = options.digest
   let seen: string | null | undefined

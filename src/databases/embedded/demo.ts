@@ -4,6 +4,7 @@ import { Client } from 'pg'
 import { Secret } from '../../lib/secret.ts'
 import type { Observe } from '../../observe/observation.ts'
 import type { DatabaseOptions } from '../options.ts'
+import { DEMO_DATABASE as SAMPLE } from './demo-name.ts'
 import { loadSample, SAMPLE_ROLES, SAMPLE_VERSION } from './sample/load.ts'
 import { type EmbeddedServer, startEmbeddedServer } from './server.ts'
 
@@ -25,8 +26,6 @@ export interface DemoDatabase {
   readonly exited: Promise<void>
   close(): Promise<void>
 }
-
-const SAMPLE = 'sample'
 
 /**
  * The database of `serve --demo`: a PostgreSQL of Postern's own with sample data. The first start takes
