@@ -108,13 +108,14 @@ describe('while another client asks', () => {
     it('that simply comes is cut off at the limit, and never held', async () => {
       const before = memoryMib()
       const floods = await Promise.all(
-        [1, 2].map(() =>
+        [1, 2, 3].map(() =>
           run(process.execPath, [FLOOD, String(gateway.port), token, '100'], { timeout: 25_000 }),
         ),
       )
       for (const { stdout } of floods) expect(['413', 'none']).toContain(stdout)
       expect(floods.some(({ stdout }) => stdout === '413')).toBe(true)
-      expect(memoryMib() - before).toBeLessThan(80)
+      // 300 MB were sent. What was read and thrown away waits for the garbage collector for a while.
+      expect(memoryMib() - before).toBeLessThan(150)
     })
 
     it('of a stranger is not read at all', async () => {
