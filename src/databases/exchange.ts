@@ -1,3 +1,4 @@
+import type { StoppedBy } from '../access/stop-refusal.ts'
 import {
   BEGIN_READ_ONLY,
   BEGIN_READ_ONLY_STATEMENTS,
@@ -42,7 +43,7 @@ export interface Field {
 }
 
 /** Why a connection was ended from this side. */
-export type EndedBy = 'client' | 'credential' | 'shutdown' | 'deadline' | 'session'
+export type EndedBy = StoppedBy | 'deadline' | 'session'
 
 /** How an exchange came out. */
 export type Answer =

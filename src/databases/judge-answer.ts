@@ -1,4 +1,5 @@
 import { type Refusal, refusal } from '../access/refusal.ts'
+import { stopRefusal } from '../access/stop-refusal.ts'
 import { Fault } from '../lib/fault.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { Answer, EndedBy } from './exchange.ts'
@@ -58,20 +59,13 @@ export function judgeAnswer(answer: Answer, context: AnswerContext): Result<Answ
   throw lost(answer.error, context)
 }
 
-const ENDED: Record<EndedBy, Refusal> = {
-  credential: refusal(
-    'cancelled',
-    'credential.ended',
-    'this credential has ended, and what it was running with it',
-  ),
-  client: refusal('cancelled', 'request.aborted', 'the call was given up by its caller'),
-  shutdown: refusal('cancelled', 'shutdown', 'Postern is shutting down'),
-  session: refusal('session_unknown', 'session.lost', 'the session ended while this call waited for it'),
-  deadline: refusal('sql_timeout', 'limit.time', 'the statement took too long'),
-}
-
 /** What a caller is told whose wait or statement was ended from this side. */
-export const endedRefusal = (by: EndedBy): Refusal => ENDED[by]
+export function endedRefusal(by: EndedBy): Refusal {
+  if (by === 'session')
+    return refusal('session_unknown', 'session.lost', 'the session ended while this call waited for it')
+  if (by === 'deadline') return refusal('sql_timeout', 'limit.time', 'the statement took too long')
+  return stopRefusal(by)
+}
 
 function judgeError(error: ServerError, context: AnswerContext): Refusal {
   const { sqlstate, message, position, hint } = error

@@ -143,7 +143,7 @@ export class Pool implements ConnectionOwner {
     this.sessions.clear()
     for (const opening of this.openings) opening.abort()
     for (const connection of this.connections) {
-      if (connection.busy) connection.destroy(`its ${by} ended`, by)
+      if (connection.busy) connection.destroy(`its credential ended: ${by}`, by)
       else connection.close()
       // Whoever shuts down does not wait for a statement that cannot be stopped.
       if (by === 'shutdown') connection.abandon()

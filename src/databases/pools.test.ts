@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { manualClock } from '../../test/support/clock.ts'
 import { callerOf, type Harness, openHarness, optionsOf } from '../../test/support/databases.ts'
 import { testPostgres, type TestDatabase } from '../../test/support/postgres.ts'
+import { CredentialEnded } from '../identity/credential-ended.ts'
 import { Fault } from '../lib/fault.ts'
 import type { DatabaseOptions } from './options.ts'
 
@@ -76,8 +77,11 @@ describe('G2 the end of a credential', () => {
 
     harness.lifelines.end('ann', 'revoked')
     const start = performance.now()
-    expect(await running).toMatchObject({ ok: false, error: { code: 'cancelled', rule: 'credential.ended' } })
-    expect(await second).toMatchObject({ ok: false, error: { code: 'cancelled' } })
+    expect(await running).toMatchObject({
+      ok: false,
+      error: { code: 'unauthorized', rule: 'credential.revoked' },
+    })
+    expect(await second).toMatchObject({ ok: false, error: { code: 'unauthorized' } })
     expect(performance.now() - start).toBeLessThan(20)
     for (const pid of [idle, ...pids]) await goneAfter(pid)
     expect(performance.now() - start).toBeLessThan(100)
@@ -94,7 +98,7 @@ describe('G2 the end of a credential', () => {
     expect(harness.databases.status()[0]).toMatchObject({ waiting: 3 })
     harness.lifelines.end('ann', 'expired')
     for (const result of await Promise.all([running, ...waiting])) {
-      expect(result).toMatchObject({ ok: false, error: { code: 'cancelled' } })
+      expect(result).toMatchObject({ ok: false, error: { code: 'unauthorized', rule: 'credential.expired' } })
     }
     expect(harness.databases.status()[0]).toMatchObject({ waiting: 0 })
     expect(harness.lifelines.size).toBe(0)
@@ -108,8 +112,22 @@ describe('G2 the end of a credential', () => {
     await Promise.resolve()
     await Promise.resolve()
     harness.lifelines.end('ann', 'revoked')
-    expect(await result).toMatchObject({ ok: false, error: { code: 'cancelled' } })
+    expect(await result).toMatchObject({ ok: false, error: { code: 'unauthorized' } })
     await expect.poll(() => harness.databases.status()[0]?.connections).toBe(before)
+  })
+
+  test('G2 is what a call is told whose wire stops it first, running or waiting', async () => {
+    const harness = await harnessOf({ maxConnectionsPerCredential: 1 })
+    const wire = new AbortController()
+    const running = harness.run(ann, 'SELECT pg_sleep(30) AS stopped_by_wire', { signal: wire.signal })
+    await backendOf('stopped_by_wire')
+    const waiting = harness.run(ann, 'SELECT 1', { signal: wire.signal })
+    await pause(5)
+    wire.abort(new CredentialEnded('revoked'))
+    const late = harness.run(ann, 'SELECT 1', { signal: wire.signal })
+    for (const result of await Promise.all([running, waiting, late])) {
+      expect(result).toMatchObject({ ok: false, error: { code: 'unauthorized', rule: 'credential.revoked' } })
+    }
   })
 })
 

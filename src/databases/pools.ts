@@ -86,7 +86,7 @@ export class Pools {
     this.#letGo.set(
       pool,
       lifelines.hold(credentialId, (reason: EndReason) => {
-        this.#end(pool, reason === 'shutdown' ? 'shutdown' : 'credential')
+        this.#end(pool, reason)
       }),
     )
     this.#sweepLater()

@@ -1,3 +1,4 @@
+import { stoppedBy } from '../access/stop-refusal.ts'
 import type { Connection } from './connection.ts'
 import { type Answer, Exchange, type ExchangeOptions } from './exchange.ts'
 
@@ -17,7 +18,8 @@ export function runExchange(
 ): Promise<Answer> {
   return new Promise((resolve) => {
     const abort = (): void => {
-      connection.destroy('its caller went away', 'client')
+      const by = signal === null ? 'client' : stoppedBy(signal)
+      connection.destroy(by === 'client' ? 'its caller went away' : `its credential ended: ${by}`, by)
     }
     const exchange = new Exchange(options, (answer) => {
       signal?.removeEventListener('abort', abort)

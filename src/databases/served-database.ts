@@ -1,4 +1,5 @@
 import type { Refusal } from '../access/refusal.ts'
+import { stoppedBy } from '../access/stop-refusal.ts'
 import { Fault } from '../lib/fault.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import { Availability } from './availability.ts'
@@ -176,7 +177,7 @@ export class ServedDatabase {
     { caller, session, signal }: Statement,
     { access }: Judged,
   ): Promise<Result<Connection | Interrupted, Refusal>> {
-    if (signal.aborted) return ok({ interrupted: 'client' })
+    if (signal.aborted) return ok({ interrupted: stoppedBy(signal) })
     const { id } = caller.credential
     if (session === undefined) {
       return ok(await this.#pools.acquire(id, access === 'read' ? 'read' : 'write', signal))
@@ -198,7 +199,7 @@ export class ServedDatabase {
     const { signal, session, params = [] } = statement
     if (signal.aborted) {
       connection.giveBack()
-      return err(endedRefusal('client'))
+      return err(endedRefusal(stoppedBy(signal)))
     }
     const { limits, clock } = this.#context
     const { statementTimeoutMs, name, user, writer } = this.#options

@@ -1,3 +1,4 @@
+import { stoppedBy } from '../access/stop-refusal.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { EndedBy } from './exchange.ts'
 
@@ -35,7 +36,7 @@ export class Waiter<T extends object> {
     this.#reject = reject
     this.#signal = signal
     this.#onAbort = () => {
-      this.interrupt('client')
+      this.interrupt(stoppedBy(signal))
       left(this)
     }
     this.#stopTimer = clock.after(timeoutMs, () => {

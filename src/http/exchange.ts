@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Caller } from '../identity/caller.ts'
+import type { EndReason } from '../identity/lifelines.ts'
 import type { RequestTarget } from './request-target.ts'
 
 /** One request on its way through the front, and what the steps found out about it. */
@@ -18,7 +19,7 @@ export interface Exchange {
   /** The credential ended after it was accepted: nothing of this request may run any more. */
   ended: boolean
   /** Called when that happens while the request is being served. */
-  onEnd: (() => void) | undefined
+  onEnd: ((reason: EndReason) => void) | undefined
   /** For the request log: a route's pattern, never a URL. */
   route: string
   code: string | undefined

@@ -187,10 +187,10 @@ function authenticate(exchange: Exchange, front: FrontOptions): Outcome | Promis
 function tie(exchange: Exchange, credentialId: string, front: FrontOptions): void {
   // Gone during the look-up: its `close` event is past, so nothing would ever let go of the credential again.
   if (exchange.response.destroyed) return
-  const release = front.lifelines.hold(credentialId, () => {
+  const release = front.lifelines.hold(credentialId, (reason) => {
     exchange.ended = true
     if (isUnread(exchange.response)) exchange.request.socket.destroy()
-    else exchange.onEnd?.()
+    else exchange.onEnd?.(reason)
   })
   exchange.response.once('close', release)
 }

@@ -1,4 +1,5 @@
 import { type Refusal, refusal } from '../access/refusal.ts'
+import { CredentialEnded } from '../identity/credential-ended.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { ControlPlane } from './control-context.ts'
 import { unauthorized } from './error-to-wire.ts'
@@ -51,7 +52,7 @@ export async function serveControl(
   response.once('close', () => {
     if (!response.writableFinished) gone.abort()
   })
-  exchange.onEnd = () => gone.abort()
+  exchange.onEnd = (reason) => gone.abort(new CredentialEnded(reason))
   if (exchange.ended) return unauthorized
   const query = target.query === '' ? '' : `?${target.query}`
   const init: RequestInit = { method, headers: passedOn(exchange), signal: gone.signal }

@@ -19,6 +19,8 @@ import {
 } from '../../test/support/http-parts.ts'
 import { type ManualClock, manualClock } from '../../test/support/clock.ts'
 import { head, type RawReply, sendRaw } from '../../test/support/raw-http.ts'
+import { testTool } from '../../test/support/tools.ts'
+import { stoppedBy, stopRefusal } from '../access/stop-refusal.ts'
 import { Lifelines } from '../identity/lifelines.ts'
 import { DAY_MS } from '../lib/duration.ts'
 import { Fault } from '../lib/fault.ts'
@@ -678,6 +680,26 @@ describe('connections', () => {
     lookUp?.()
     await new Promise(setImmediate)
     expect([exchanges, lifelines.size]).toEqual([[], 0])
+  })
+
+  it('answers 401, not a conflict, when a credential ends while its REST call runs', async () => {
+    const lifelines = new Lifelines()
+    const stuck = testTool({
+      name: 'stuck',
+      run: (_, { signal }) =>
+        new Promise((resolve) => {
+          signal.addEventListener('abort', () => {
+            resolve({ outcome: 'refused', refusal: stopRefusal(stoppedBy(signal)) })
+          })
+          lifelines.end(callerOf('read-only').credential.id, 'revoked')
+        }),
+    })
+    const { app, events } = controlParts(manualClock(), [stuck])
+    const { port } = await start({ lifelines, control: app })
+    const reply = await sendRaw(port, post('/mcp/tools/stuck', '{}'))
+    expect(reply.status).toBe(401)
+    expect(reply.head).toMatch(/www-authenticate: Bearer .*error="invalid_token"/i)
+    expect(events.at(-1)).toMatchObject({ kind: 'execution', outcome: 'refuse', rule: 'credential.revoked' })
   })
 })
 

@@ -145,7 +145,10 @@ describe('running calls', () => {
     expect(answer.headers.get('www-authenticate')).toBe(
       `Bearer error="invalid_token", resource_metadata="${mcp.url}/.well-known/oauth-protected-resource/mcp"`,
     )
-    expect(stuck.contexts.filter(({ signal }) => signal.aborted).length).toBe(1)
+    const stopped = stuck.contexts.filter(({ signal }) => signal.aborted)
+    expect(stopped.map(({ signal }) => signal.reason as unknown)).toMatchObject([
+      { name: 'CredentialEnded', reason: 'revoked' },
+    ])
     for (const release of stuck.release) release()
     expect((await other).json.result).toEqual({ content: [{ type: 'text', text: 'at last' }] })
   })

@@ -1,3 +1,5 @@
+import { CredentialEnded } from '../identity/credential-ended.ts'
+import type { EndReason } from '../identity/lifelines.ts'
 import { Bag } from '../lib/bag.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { StopReason } from './error-to-rpc.ts'
@@ -21,9 +23,12 @@ export class RunningCall {
   stop(reason: StopReason): void {
     if (this.#controller.signal.aborted) return
     this.#stopped(reason)
-    this.#controller.abort()
+    this.#controller.abort(isEndReason(reason) ? new CredentialEnded(reason) : undefined)
   }
 }
+
+const isEndReason = (reason: StopReason): reason is EndReason =>
+  reason !== 'cancelled' && reason !== 'timeout' && reason !== 'gone'
 
 /**
  * One timer for all running calls, because they share one time limit. A timer of its own would cost each call

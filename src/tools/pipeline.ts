@@ -1,5 +1,6 @@
 import { decide } from '../access/decide.ts'
 import { type Refusal, refusal } from '../access/refusal.ts'
+import { stoppedBy, stopRefusal } from '../access/stop-refusal.ts'
 import type { AuditEvent, AuditSink } from '../audit/entry.ts'
 import type { Caller } from '../identity/caller.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -45,11 +46,7 @@ export function createPipeline({ tools, audit, clock, observe }: PipelineParts):
     async call(call) {
       const room = audit.room()
       if (room) await room
-      if (call.signal.aborted)
-        return {
-          outcome: 'refused',
-          refusal: refusal('cancelled', 'call', 'the call was stopped before it began'),
-        }
+      if (call.signal.aborted) return { outcome: 'refused', refusal: stopRefusal(stoppedBy(call.signal)) }
       const startedAt = performance.now()
 
       const settled = settle(call)

@@ -83,7 +83,7 @@ test('G3 the end of the credential does not free the places that its statements 
   await expect.poll(() => working('pinned_ended'), { interval: 5, timeout: 20_000 }).toBe(1)
   await inStrpos()
   harness.lifelines.end('short', 'revoked')
-  expect(await running).toMatchObject({ ok: false, error: { rule: 'credential.ended' } })
+  expect(await running).toMatchObject({ ok: false, error: { rule: 'credential.revoked' } })
   await pause(100)
   expect(await working('pinned_ended')).toBe(1)
   expect(harness.databases.status()[0]?.connections).toBe(before + 1)

@@ -157,7 +157,7 @@ export const plainTools: readonly Tool[] = [
 ]
 
 /** The control plane over these small parts, and what it recorded and observed. */
-export function controlParts(clock: Clock) {
+export function controlParts(clock: Clock, tools = plainTools) {
   const events: AuditEvent[] = []
   const observations: Observation[] = []
   const observe = (observation: Observation): void => void observations.push(observation)
@@ -186,7 +186,7 @@ export function controlParts(clock: Clock) {
   }
   const tokens = memoryTokens(clock)
   const parts: ControlPlaneParts = {
-    pipeline: createPipeline({ tools: plainTools, audit, clock, observe }),
+    pipeline: createPipeline({ tools, audit, clock, observe }),
     tokens,
     databases: {
       ...numberDatabases,

@@ -1,4 +1,5 @@
-import { type Refusal, refusal } from '../../access/refusal.ts'
+import type { Refusal } from '../../access/refusal.ts'
+import { stoppedBy, stopRefusal } from '../../access/stop-refusal.ts'
 import type { Result } from '../../lib/result.ts'
 import type { LanguageModel } from './model.ts'
 import { repairReason } from './repair-reason.ts'
@@ -64,7 +65,7 @@ async function attempt<R>(asked: Question<R>, text: string): Promise<Attempt<R>>
     reply = await asked.model.write({ instructions: INSTRUCTIONS, text }, asked.signal)
   } catch (error) {
     if (!asked.signal.aborted) throw error
-    return { outcome: 'refused', refusal: refusal('cancelled', 'cancelled', 'the call was cancelled') }
+    return { outcome: 'refused', refusal: stopRefusal(stoppedBy(asked.signal)) }
   }
   const sql = statementIn(reply)
   if (sql === '') return { outcome: 'no_sql', reason: 'The language model gave no answer.' }
