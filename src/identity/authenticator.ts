@@ -7,6 +7,7 @@ import { parseBearer } from './bearer.ts'
 import type { IssuedAnswer, IssuedTokens } from './issued-tokens.ts'
 import type { Known } from './known.ts'
 import type { LoadedTokens } from './loaded-tokens.ts'
+import { mayBeToken } from './token-text.ts'
 import type { TokenUses } from './token-uses.ts'
 
 const refuse = (reason: Unauthenticated['reason']): Authentication => Object.freeze(err({ reason }))
@@ -53,6 +54,7 @@ export function createAuthenticator(parts: {
         const known = source.find(digest)
         if (known) return admit(digest, known, now)
       }
+      if (!mayBeToken(token)) return UNKNOWN
       const answer = issued.find(digest, now)
       if (!(answer instanceof Promise)) return judge(digest, answer, now)
       return answer.then((late) => judge(digest, late, clock.now()))

@@ -21,6 +21,12 @@ const MOST_UNKNOWN = 10_000
 /** Look-ups under way at once; more than this is an attack or a dead store, and waiting helps neither. */
 const MOST_LOOKUPS = 1_000
 
+/** More of them, for hashes that were good before: a flood of invented tokens leaves room for the known ones. */
+const RESERVED_LOOKUPS = 250
+
+/** Hashes that were good when they were last looked up, about 150 bytes each. */
+const MOST_FAMILIAR = 100_000
+
 /** More changed rows than this at once are not gone through one by one. */
 const MOST_CHANGES = 5_000
 
@@ -57,6 +63,8 @@ export class IssuedTokens {
   readonly #bad = new BoundedMap<string, IssuedAnswer>(MOST_UNKNOWN)
   /** Everything that may hold something open, also when the cache has dropped it. */
   readonly #live = new Map<string, { known: Known; usedAt: number }>()
+  /** Outlives the caches: says who is let through to the store first, never who is let in. */
+  readonly #familiar = new BoundedMap<string, true>(MOST_FAMILIAR)
   readonly #lookups = new Map<string, Promise<IssuedAnswer>>()
   /** Rises with every announced change: a read that began before one must not be remembered after it. */
   #generation = 0
@@ -143,6 +151,7 @@ export class IssuedTokens {
     if (row.revokedAt !== null) {
       const wasOpen = this.#live.delete(row.id)
       this.#good.delete(row.hash)
+      this.#familiar.delete(row.hash)
       this.#expiries.forget(row.id)
       if (wasOpen || this.#lifelines.holds(row.id)) this.#end(row.id, 'revoked')
       return
@@ -180,7 +189,8 @@ export class IssuedTokens {
   #lookup(hash: string): Promise<IssuedAnswer> {
     const underWay = this.#lookups.get(hash)
     if (underWay) return underWay
-    if (this.#lookups.size >= MOST_LOOKUPS) {
+    const most = this.#familiar.has(hash) ? MOST_LOOKUPS + RESERVED_LOOKUPS : MOST_LOOKUPS
+    if (this.#lookups.size >= most) {
       return Promise.reject(
         new Fault('store_unavailable', 'too many credentials are being checked', { retryAfterS: 1 }),
       )
@@ -212,11 +222,13 @@ export class IssuedTokens {
   #remember(hash: string, answer: IssuedAnswer): IssuedAnswer {
     if (answer.status !== 'known') {
       this.#good.delete(hash)
+      this.#familiar.delete(hash)
       this.#bad.set(hash, answer)
       return answer
     }
     const { id, expiresAt } = answer.known.caller.credential
     this.#good.set(hash, answer)
+    this.#familiar.set(hash, true)
     const live = this.#live.get(id)
     if (live) {
       live.known = answer.known

@@ -15,4 +15,11 @@ export function newToken(): { readonly token: Secret; readonly hash: string } {
   return { token: new Secret(text), hash: sha256Hex(text) }
 }
 
+/**
+ * False for what begins like an issued token and cannot be one: cut off, mistyped, or invented without care.
+ * Whether anything else is a token only its hash can tell.
+ */
+export const mayBeToken = (text: string): boolean =>
+  !text.startsWith(TOKEN_PREFIX) || /^[A-Za-z0-9_-]{43}$/.test(text.slice(TOKEN_PREFIX.length))
+
 export const newTokenId = (): string => ISSUED_ID_PREFIX + uuidv7()
