@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
+import { sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { manualClock } from '../../test/support/clock.ts'
 import {
@@ -15,9 +16,10 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import { sha256Hex } from '../lib/digest.ts'
 import { DAY_MS } from '../lib/duration.ts'
 import { Secret } from '../lib/secret.ts'
-import type { StoreOptions } from '../store/open.ts'
+import type { ChangeFeed } from '../store/change-feed.ts'
+import { openStore, type StoreOptions } from '../store/open.ts'
 import { insertTokens, type TokenRow } from '../store/tokens.ts'
-import type { IdentityOptions } from './open.ts'
+import { type IdentityOptions, openIdentity } from './open.ts'
 import type { IssuedToken } from './tokens.ts'
 
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>
@@ -837,6 +839,39 @@ describe('attacks on authenticate', () => {
         ok: true,
         value: { principal: { kind: 'local' }, credential: { kind: 'none' }, grant: { level: 'read-only' } },
       })
+    }
+  })
+
+  it('leaves nothing behind when it cannot be opened', async () => {
+    const store = await openStore(await newSqlite(), { clock: systemClock, observe: () => undefined })
+    try {
+      const clock = manualClock()
+      await sql`drop table token_uses`.execute(store.db)
+      let subscribed = 0
+      const feed: ChangeFeed = {
+        healthy: () => store.feed.healthy(),
+        subscribe(listener) {
+          const stop = store.feed.subscribe(listener)
+          subscribed += 1
+          return () => {
+            subscribed -= 1
+            stop()
+          }
+        },
+      }
+      const opening = openIdentity({
+        store: { ...store, feed },
+        staticTokens: [staticToken('dev', 'static', { expiresAt: clock.now() + DAY_MS })],
+        tokenFile: null,
+        enabled: true,
+        clock,
+        observe: () => undefined,
+        tenantDefault: 'default',
+      })
+      await expect(opening).rejects.toThrow('token_uses')
+      expect([clock.waiting, subscribed]).toEqual([0, 0])
+    } finally {
+      await store.close()
     }
   })
 

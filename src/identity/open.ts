@@ -100,13 +100,25 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         })
   const places: TokenPlaces = { store, issued, config, fileTokens, file, uses, clock, observe, tenantDefault }
 
-  config.replace(readStaticTokens(options.staticTokens))
-  await file?.open()
-  await issued.start()
-  if (serving) {
-    await cleanUp(places, observe)
-    await file?.watch()
-    uses.start()
+  const closeParts = async (): Promise<void> => {
+    expiries.close()
+    await file?.close()
+    await issued.close()
+    await uses.close()
+  }
+
+  try {
+    config.replace(readStaticTokens(options.staticTokens))
+    await file?.open()
+    await issued.start()
+    if (serving) {
+      await cleanUp(places, observe)
+      await file?.watch()
+      uses.start()
+    }
+  } catch (fault) {
+    await closeParts()
+    throw fault
   }
 
   let closed = false
@@ -126,11 +138,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     ready: () => !closed && issued.ready(clock.now()),
     async close() {
       closed = true
-      expiries.close()
       lifelines.endAll('shutdown')
-      await file?.close()
-      await issued.close()
-      await uses.close()
+      await closeParts()
     },
   }
 }

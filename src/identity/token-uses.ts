@@ -15,6 +15,7 @@ export class TokenUses {
   readonly #observe: Observe
   #waiting = new Map<string, number>()
   #cancel: (() => void) | undefined
+  #closed = false
 
   constructor(store: Store, clock: Clock, observe: Observe) {
     this.#store = store
@@ -23,6 +24,8 @@ export class TokenUses {
   }
 
   start(): void {
+    // Also called after a write that was under way when this closed.
+    if (this.#closed) return
     this.#cancel = this.#clock.after(WRITE_EVERY_MS, () => {
       void this.flush().finally(() => this.start())
     })
@@ -53,6 +56,7 @@ export class TokenUses {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     this.#cancel?.()
     await this.flush()
   }
