@@ -43,10 +43,25 @@ export async function takeSession(
   if (existing === undefined) {
     return openSession(pools, pool, new Session(name, kind, () => options.clock.now()), signal, options)
   }
+  if (existing.kind !== kind) return err(otherKind(existing))
   if (existing.busy || existing.connection === null) return ok(await waitForTurn(existing, signal, options))
   existing.busy = true
   return ok(existing.connection)
 }
+
+/**
+ * An admin's question runs with the right to read only, and so does its session: on the connection of a session
+ * that writes, what a model wrote would run as the writer role; on a read connection no write succeeds later.
+ */
+const otherKind = ({ name, kind }: Session): Refusal =>
+  refusal(
+    'conflict',
+    'session.kind',
+    kind === 'read'
+      ? `session "${name}" was opened by a question and only reads`
+      : `session "${name}" may write, which is not for the SQL of a question`,
+    { allowed: 'the same call with another session name, or without one' },
+  )
 
 async function openSession(
   pools: Pools,

@@ -152,6 +152,26 @@ describe('sessions', () => {
     expect(await harness.refusal(reader, 'DELETE FROM things', s)).toMatchObject({ sqlstate: '25006' })
   })
 
+  test('a session that only reads is not taken for one that writes, nor the other way round', async () => {
+    const own = await openHarness([options()])
+    const kinds = callerOf('kinds', 'admin')
+    const asking = callerOf('kinds')
+    await own.rows(asking, 'SELECT 1', { session: 'question' })
+    await own.rows(kinds, '/* write */ CREATE TEMP TABLE work (a int)', { session: 'work' })
+    const write = await own.refusal(kinds, `/* write */ INSERT INTO things VALUES (70, 'x')`, {
+      session: 'question',
+    })
+    expect(write).toMatchObject({ code: 'conflict', rule: 'session.kind' })
+    expect(write.message).toContain('only reads')
+    expect(await own.refusal(asking, 'SELECT * FROM work', { session: 'work' })).toMatchObject({
+      code: 'conflict',
+      rule: 'session.kind',
+    })
+    expect(await own.rows(asking, 'SELECT 1', { session: 'question' })).toEqual([[1]])
+    expect(await own.rows(kinds, 'SELECT count(*) FROM work', { session: 'work' })).toEqual([[0]])
+    await own.databases.close()
+  })
+
   test('statements of one session run one after another', async () => {
     const root = callerOf('queuer', 'admin')
     const s = { session: 'queue' }
