@@ -44,6 +44,17 @@ describe('rows', () => {
 })
 
 describe('bytes', () => {
+  test.each(NOTES)('the row beyond the row cap does not count, however large (%j)', async (note) => {
+    const [[pid] = []] = await harness.rows(ann, 'SELECT pg_backend_pid()')
+    const large = `${note}SELECT repeat('x', 900000) FROM generate_series(1, 2)`
+    const one = await harness.run(ann, large, { maxRows: 1 })
+    expect(one).toMatchObject({ ok: true, value: { truncated: true, truncatedBy: 'rows' } })
+    expect(one.ok && one.value.rows.length).toBe(1)
+    const none = await harness.run(ann, `${note}SELECT repeat('x', 5000000)`, { maxRows: 0 })
+    expect(none).toMatchObject({ ok: true, value: { rows: [], truncated: true, truncatedBy: 'rows' } })
+    expect(await harness.rows(ann, 'SELECT pg_backend_pid()')).toEqual([[pid]])
+  })
+
   test.each(NOTES)('rows that fit are answered, the rest is cut off (%j)', async (note) => {
     const result = await harness.run(ann, `${note}SELECT repeat('x', 300000) FROM generate_series(1, 100)`)
     expect(result).toMatchObject({ ok: true, value: { truncated: true, truncatedBy: 'bytes' } })

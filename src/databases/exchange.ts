@@ -150,12 +150,16 @@ export class Exchange {
     }
     if (this.#parsed !== this.#ownStatement) return 'skip'
     if (this.#truncatedBy !== null) return 'skip'
-    const { maxRows, maxBytes, limitRows, beyondBytes } = this.#options
+    const { maxRows, maxBytes, beyondBytes } = this.#options
+    // The row beyond the cap only tells that there is one: nobody is given its bytes.
+    if (this.#rows.length >= maxRows) {
+      this.#truncatedBy = 'rows'
+      return 'skip'
+    }
     this.#bytes += length
-    const fits = this.#bytes <= maxBytes
-    if (fits && (limitRows || this.#rows.length < maxRows)) return 'take'
-    this.#truncatedBy = fits ? 'rows' : 'bytes'
-    if (fits || beyondBytes === 'skip') return 'skip'
+    if (this.#bytes <= maxBytes) return 'take'
+    this.#truncatedBy = 'bytes'
+    if (beyondBytes === 'skip') return 'skip'
     if (this.#rows.length === 0) this.settle({ kind: 'too_large' })
     else this.settle(this.#rowsAnswer())
     return 'stop'
@@ -222,10 +226,6 @@ export class Exchange {
   }
 
   #rowsAnswer(): Answer {
-    if (this.#rows.length > this.#options.maxRows) {
-      this.#rows.length = this.#options.maxRows
-      this.#truncatedBy = 'rows'
-    }
     return {
       kind: 'rows',
       fields: this.#fields,
