@@ -113,6 +113,7 @@ export function faultStatus(code: FaultCode): StatusLine {
     case 'database_unavailable':
     case 'database_busy':
     case 'model_unavailable':
+    case 'credential_changed':
     case 'shutting_down':
       return line(503, 'unavailable')
     case 'config_invalid':

@@ -16,8 +16,8 @@ export interface Exchange {
   /** True while the client waits for `100 Continue` before it sends the body. */
   expectsContinue: boolean
   caller: Caller | undefined
-  /** The credential ended after it was accepted: nothing of this request may run any more. */
-  ended: boolean
+  /** Why the credential ended after it was accepted: nothing of this request may run any more. */
+  ended: EndReason | undefined
   /** Called when that happens while the request is being served. */
   onEnd: ((reason: EndReason) => void) | undefined
   /** For the request log: a route's pattern, never a URL. */

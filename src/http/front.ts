@@ -21,6 +21,7 @@ import { isPublicPath } from './public-paths.ts'
 import type { BodyLimits } from './read-body.ts'
 import type { AuthenticationRecord } from './record-authentication.ts'
 import { sendReply } from './reply.ts'
+import { refuseEnded } from './refuse-ended.ts'
 import { readRequestTarget } from './request-target.ts'
 import { mcpPath, resourceMetadataUrl } from './resource-metadata.ts'
 import { refuseRepeated, repeatedHeader } from './single-headers.ts'
@@ -101,7 +102,7 @@ function open(
     secure: socket instanceof TLSSocket,
     expectsContinue,
     caller: undefined,
-    ended: false,
+    ended: undefined,
     onEnd: undefined,
     route: NO_ROUTE,
     code: undefined,
@@ -188,7 +189,7 @@ function tie(exchange: Exchange, credentialId: string, front: FrontOptions): voi
   // Gone during the look-up: its `close` event is past, so nothing would ever let go of the credential again.
   if (exchange.response.destroyed) return
   const release = front.lifelines.hold(credentialId, (reason) => {
-    exchange.ended = true
+    exchange.ended = reason
     if (isUnread(exchange.response)) exchange.request.socket.destroy()
     else exchange.onEnd?.(reason)
   })
@@ -223,7 +224,8 @@ function recordCaller(exchange: Exchange, front: FrontOptions): Outcome {
 }
 
 async function serve(exchange: Exchange, front: FrontOptions): Promise<Outcome> {
-  if (exchange.ended) return unauthorized
+  const ended = refuseEnded(exchange)
+  if (ended) return ended
   if (exchange.response.destroyed) return 'answered'
   const path = mcpPath(exchange.target.path)
   if (path === undefined || exchange.caller === undefined) return await serveControl(exchange, front)

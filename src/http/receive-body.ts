@@ -1,9 +1,9 @@
 import type { Refusal } from '../access/refusal.ts'
 import type { Clock } from '../lib/clock.ts'
 import { err, type Result } from '../lib/result.ts'
-import { unauthorized } from './error-to-wire.ts'
 import type { Exchange } from './exchange.ts'
 import { type BodyLimits, readBody } from './read-body.ts'
+import { refuseEnded } from './refuse-ended.ts'
 
 /** Reads the body, asking a client that waits for `100 Continue` to send it, unless it announces too much. */
 export async function receiveBody(
@@ -18,5 +18,6 @@ export async function receiveBody(
   }
   const bytes = await readBody(exchange.request, limits, clock)
   // Slow on purpose, a body would otherwise outlive the credential that it was sent with.
-  return exchange.ended ? err(unauthorized) : bytes
+  const ended = refuseEnded(exchange)
+  return ended ? err(ended) : bytes
 }

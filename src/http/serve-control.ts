@@ -2,10 +2,10 @@ import { type Refusal, refusal } from '../access/refusal.ts'
 import { CredentialEnded } from '../identity/credential-ended.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { ControlPlane } from './control-context.ts'
-import { unauthorized } from './error-to-wire.ts'
 import type { Exchange } from './exchange.ts'
 import { type BodyLimits, hasBody } from './read-body.ts'
 import { receiveBody } from './receive-body.ts'
+import { refuseEnded } from './refuse-ended.ts'
 import { sendReply } from './reply.ts'
 
 export interface ControlPlaneFront {
@@ -53,7 +53,8 @@ export async function serveControl(
     if (!response.writableFinished) gone.abort()
   })
   exchange.onEnd = (reason) => gone.abort(new CredentialEnded(reason))
-  if (exchange.ended) return unauthorized
+  const ended = refuseEnded(exchange)
+  if (ended) return ended
   const query = target.query === '' ? '' : `?${target.query}`
   const init: RequestInit = { method, headers: passedOn(exchange), signal: gone.signal }
   if (body !== undefined) init.body = new Uint8Array(body)

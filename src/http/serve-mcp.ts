@@ -4,12 +4,13 @@ import type { Clock } from '../lib/clock.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { McpEndpoint, McpExchange } from '../mcp/endpoint.ts'
 import { STATELESS_REVISION } from '../mcp/revisions.ts'
-import { refusalStatus, unauthorized } from './error-to-wire.ts'
+import { refusalStatus } from './error-to-wire.ts'
 import type { Exchange } from './exchange.ts'
 import { checkMediaType } from './media-type.ts'
 import { parseJson } from './parse-json.ts'
 import type { BodyLimits } from './read-body.ts'
 import { receiveBody } from './receive-body.ts'
+import { refuseEnded } from './refuse-ended.ts'
 import { sendReply } from './reply.ts'
 import { rpcRefusal } from './rpc-refusal.ts'
 
@@ -50,7 +51,8 @@ export async function serveMcp(
   // With its challenge, as every other 401.
   if (!body.ok && body.error.code === 'unauthorized') return body.error
   if (!body.ok) return refuseMessage(exchange, body.error, plane)
-  if (exchange.ended) return unauthorized
+  const ended = refuseEnded(exchange)
+  if (ended) return ended
   const query = target.query === '' ? '' : `?${target.query}`
   const url = new URL(`${plane.baseUrl()}${exchange.route}${query}`)
   await plane.mcp.handle({ request, response, caller, body: body.value, requestId: exchange.id, path, url })

@@ -659,6 +659,34 @@ describe('connections', () => {
     expect(parts.events).toMatchObject([{ kind: 'authentication', outcome: 'allow' }])
   })
 
+  it.each([
+    ['changed', 503, 'credential_changed'],
+    ['revoked', 401, 'unauthorized'],
+    ['expired', 401, 'unauthorized'],
+    ['shutdown', 503, 'shutting_down'],
+  ] as const)(
+    'answers a request whose credential ends (%s) on its way in with %i',
+    async (reason, status, code) => {
+      for (const path of ['/mcp', '/api/v1/query']) {
+        const lifelines = new Lifelines()
+        const { port, exchanges } = await start({ lifelines })
+        const socket = connect({ port, host: '127.0.0.1' })
+        let reply = ''
+        socket.on('data', (chunk: Buffer) => (reply += chunk.toString()))
+        const whole = post(path, '{}')
+        socket.write(whole.slice(0, -1))
+        await expect.poll(() => lifelines.size).toBe(1)
+        lifelines.end('tok_read-only', reason)
+        socket.write(whole.slice(-1))
+        await expect.poll(() => reply).toContain(`"code":"${code}"`)
+        expect(reply).toContain(`HTTP/1.1 ${status} `)
+        expect(/^retry-after: \d+\r$/im.test(reply)).toBe(status === 503)
+        expect(exchanges).toEqual([])
+        socket.destroy()
+      }
+    },
+  )
+
   it('holds nothing for a client that went away while its credential was looked up', async () => {
     const lifelines = new Lifelines()
     const known = mapAuthenticator(levelCallers())

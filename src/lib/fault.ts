@@ -26,6 +26,7 @@ export const FAULT_CODES = [
   'database_unavailable',
   'database_busy',
   'model_unavailable',
+  'credential_changed',
   'shutting_down',
   'internal',
 ] as const
