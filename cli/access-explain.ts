@@ -42,7 +42,7 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
 
   const { withTokens } = await import('./with-tokens.ts')
   return await withTokens(invocation, given, async ({ tokens, settings }) => {
-    const record = (await tokens.list()).find((one) => one.id === id)
+    const record = (await tokens.find(id)).find((one) => one.id === id)
     const { refusal } = await import('../src/access/refusal.ts')
     if (!record)
       return invocation.refuse(

@@ -54,6 +54,7 @@ export function recordedTokens(
     }
   }
   return {
+    find: (idOrHashPrefix) => tokens.find(idOrHashPrefix),
     list: () => tokens.list(),
     async add(input, options) {
       const added = await tokens.add(input, options)

@@ -1,10 +1,12 @@
 import { err, ok, type Result } from '../lib/result.ts'
 import { findTokenById, findTokensByHashPrefix, type TokenRow } from '../store/tokens.ts'
+import { findTokenUse } from '../store/token-uses.ts'
 import { knownFromRow } from './issued-tokens.ts'
-import type { Known } from './known.ts'
+import { type Known, toRecord } from './known.ts'
 import { asPrefix, noSuchToken, tooShort } from './no-such-token.ts'
 import type { TokenPlaces } from './token-places.ts'
 import { tokenRefusal, type TokenRefusal } from './token-refusal.ts'
+import type { Tokens } from './tokens.ts'
 
 /** A token that an administrator named, and where it is. */
 export type FoundToken =
@@ -42,6 +44,28 @@ export async function findToken(
     )
   }
   return ok(only)
+}
+
+/** Every token that a name could mean, where `findToken` wants exactly one; of the store no more than a few. */
+export function findMeant(places: TokenPlaces): Tokens['find'] {
+  return async (idOrHashPrefix) => {
+    const { store, uses, clock } = places
+    const name = idOrHashPrefix.trim()
+    const byId = await findById(places, name)
+    const prefix = asPrefix(name)
+    const found = byId ? [byId] : prefix === undefined ? [] : await findByPrefix(places, prefix)
+    const now = clock.now()
+    return await Promise.all(
+      found.map(async (one) => {
+        const { id } = one.known.caller.credential
+        const lastUsedAt = uses.get(id) ?? (await findTokenUse(store.db, id))
+        return toRecord(one.known, now, {
+          revoked: one.source === 'store' && one.row.revokedAt !== null,
+          lastUsedAt,
+        })
+      }),
+    )
+  }
 }
 
 async function findById(places: TokenPlaces, id: string): Promise<FoundToken | undefined> {

@@ -407,6 +407,30 @@ describe.each([
     expect(await remove('tok_2')).toMatchObject({ ok: true, value: { id: 'tok_2' } })
   })
 
+  it('finds what a name means without reading the rest: an id in any state, a prefix of what is not revoked', async () => {
+    const one = await open(await newStore(), manualClock(), { staticTokens: [staticToken('dev', 'static')] })
+    const { token, record } = await add(one, { note: 'first' })
+    const other = await add(one, { note: 'second' })
+    await one.authenticate(token)
+    const { tokens } = one.identity
+    const listed = new Map((await tokens.list()).map((entry) => [entry.id, entry]))
+    expect(listed.get(record.id)?.lastUsedAt).not.toBeNull()
+    for (const name of [
+      record.id,
+      ` ${record.id} `,
+      record.hashPrefix,
+      sha256Hex(token.reveal()).toUpperCase(),
+    ]) {
+      expect(await tokens.find(name)).toEqual([listed.get(record.id)])
+    }
+    expect(await tokens.find('config:dev')).toEqual([listed.get('config:dev')])
+    expect(await tokens.find(sha256Hex('static').slice(0, 8))).toEqual([listed.get('config:dev')])
+    for (const name of ['tok_nobody', '0'.repeat(64), '', '%']) expect(await tokens.find(name)).toEqual([])
+    await tokens.remove(other.record.id)
+    expect(await tokens.find(other.record.id)).toMatchObject([{ status: 'revoked' }])
+    expect(await tokens.find(other.record.hashPrefix)).toEqual([])
+  })
+
   it('lists more tokens than fit one page, newest first', async () => {
     const one = await open(await newStore())
     await one.store.change('tokens', async (trx, revision) => {

@@ -11,6 +11,7 @@ import type { Authenticator } from './authenticate.ts'
 import { createAuthenticator } from './authenticator.ts'
 import { bootstrapAdmin } from './bootstrap.ts'
 import { Expiries } from './expiries.ts'
+import { findMeant } from './find-token.ts'
 import { IssuedTokens } from './issued-tokens.ts'
 import { Lifelines } from './lifelines.ts'
 import { listAllTokens } from './list-tokens.ts'
@@ -128,6 +129,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       : anonymousAuthenticator(tenantDefault),
     tokens: {
       add: addToken(places),
+      find: findMeant(places),
       list: listAllTokens(places),
       rotate: rotateToken(places),
       remove: removeToken(places),

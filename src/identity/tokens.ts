@@ -58,6 +58,11 @@ export interface Tokens {
     input: NewToken,
     options?: { readonly into?: 'store' | 'token-file' },
   ): Promise<Result<IssuedToken, TokenRefusal>>
+  /**
+   * The token with that id; without one, the tokens that are not revoked and whose hash begins with these
+   * digits, as `remove` would take them: all of the configuration and the token file, a few of the store.
+   */
+  find(idOrHashPrefix: string): Promise<readonly TokenRecord[]>
   /** All sources, newest first. */
   list(): Promise<readonly TokenRecord[]>
   /**

@@ -30,6 +30,19 @@ export async function recordTokenUses(db: Kysely<StoreSchema>, uses: readonly To
   }
 }
 
+/** When a credential was last used; `undefined` when it never was. */
+export async function findTokenUse(
+  db: Kysely<StoreSchema>,
+  credentialId: string,
+): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('token_uses')
+    .select('last_used_at')
+    .where('credential_id', '=', credentialId)
+    .executeTakeFirst()
+  return row?.last_used_at
+}
+
 /** A page of uses in the order of credential ids. */
 export async function listTokenUses(
   db: Kysely<StoreSchema>,

@@ -75,6 +75,15 @@ export function memoryTokens(clock: Clock): Tokens {
       records.unshift(record)
       return await Promise.resolve(ok({ token: new Secret(value), record }))
     },
+    async find(idOrHashPrefix) {
+      const byId = records.filter(({ id }) => id === idOrHashPrefix)
+      const prefix = idOrHashPrefix.toLowerCase()
+      const byHash = records.filter(
+        ({ hashPrefix, status }) =>
+          status !== 'revoked' && (hashPrefix.startsWith(prefix) || prefix.startsWith(hashPrefix)),
+      )
+      return await Promise.resolve(byId.length > 0 ? byId : byHash)
+    },
     list: async () => await Promise.resolve([...records]),
     async rotate(id) {
       const index = records.findIndex((record) => record.id === id)

@@ -60,7 +60,7 @@ export function accessRoutes(parts: ControlPlaneParts): readonly Route[] {
             const message = `level admin is needed to explain another credential, this credential has ${caller.grant.level}`
             return err(refusal('level_too_low', 'level', message, { allowed: 'its own credential' }))
           }
-          const record = (await tokens.list()).find((one) => one.id === id)
+          const record = (await tokens.find(id)).find((one) => one.id === id)
           if (!record || !administersTenant(caller, record.tenant)) {
             return err(refusal('not_found', 'token.id', 'there is no credential with this id'))
           }

@@ -185,18 +185,11 @@ function newToken(caller: Caller, body: z.output<typeof NEW_TOKEN>): Result<NewT
 }
 
 async function find(tokens: Tokens, caller: Caller, id: string): Promise<TokenRecord | undefined> {
-  return (await tokens.list()).find((one) => one.id === id && administersTenant(caller, one.tenant))
+  return (await tokens.find(id)).find((one) => one.id === id && administersTenant(caller, one.tenant))
 }
 
 /** An administrator of one tenant must not end, or learn of, a token of another: both look like none. */
 async function mayRemove(tokens: Tokens, caller: Caller, idOrPrefix: string): Promise<boolean> {
-  const prefix = idOrPrefix.toLowerCase()
-  const meant = (await tokens.list()).filter(
-    ({ id, hashPrefix }) => id === idOrPrefix || shareStart(hashPrefix, prefix),
-  )
+  const meant = await tokens.find(idOrPrefix)
   return meant.length > 0 && meant.every(({ tenant }) => administersTenant(caller, tenant))
 }
-
-/** A list shows 12 digits of a hash and a prefix may be longer: they agree as far as both go. */
-const shareStart = (hashPrefix: string, prefix: string): boolean =>
-  hashPrefix.startsWith(prefix) || prefix.startsWith(hashPrefix)
