@@ -380,6 +380,18 @@ describe('execute_explain', () => {
     )
   })
 
+  test('leaves an EXPLAIN of the caller as it is, and says truly whether it ran', async () => {
+    for (const [query, analyzed] of [
+      ['EXPLAIN SELECT 1', false],
+      ['-- how?\nEXPLAIN SELECT 1', false],
+      ['/* how? */ EXPLAIN ANALYZE SELECT 1', true],
+    ] as const) {
+      const answer = await checked('execute_explain', { query })
+      expect(answer).toMatchObject({ analyzed })
+      expect(/actual time/.test(String(answer['plan']))).toBe(analyzed)
+    }
+  })
+
   test('refuses to plan or run a write, also for an admin', async () => {
     for (const query of [
       'DELETE FROM orders',

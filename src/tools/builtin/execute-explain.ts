@@ -3,6 +3,7 @@ import type { Tool } from '../tool.ts'
 import { asReader } from './as-reader.ts'
 import { databaseArgument, MOST_SQL_CHARS } from './arguments.ts'
 import { defineTool } from './define.ts'
+import { ownExplain } from './own-explain.ts'
 import type { BuiltinParts } from './parts.ts'
 import { paramsArgument } from './params.ts'
 
@@ -30,13 +31,13 @@ export const executeExplain = (parts: BuiltinParts): Tool =>
     output,
     async run({ query, analyze, params }, database, { caller, signal }) {
       // Somebody who wrote EXPLAIN themselves gets what they wrote; the gate judges either.
-      const already = /^\s*explain\b/i.test(query)
+      const own = ownExplain(parts.parser, query)
       // Options in parentheses, so that a query cannot begin with options of its own.
       const prefix = analyze ? 'EXPLAIN (ANALYZE, BUFFERS)' : 'EXPLAIN (COSTS)'
       const answer = await parts.databases.run({
         caller: asReader(caller),
         database,
-        sql: already ? query : `${prefix}\n${query}`,
+        sql: own ? query : `${prefix}\n${query}`,
         ...(params === undefined ? {} : { params }),
         maxRows: parts.limits.rows,
         signal,
@@ -50,7 +51,7 @@ export const executeExplain = (parts: BuiltinParts): Tool =>
       return {
         outcome: 'done',
         content: [{ type: 'text', text: truncated ? `${plan}\n… truncated at ${lines.length} lines` : plan }],
-        structured: { database, analyzed: analyze || already, plan, truncated },
+        structured: { database, analyzed: own?.analyzes ?? analyze, plan, truncated },
         rowCount: lines.length,
       }
     },
