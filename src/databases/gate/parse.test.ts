@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { LONGEST_SQL_BYTES, openParser, type Parser } from './parse.ts'
 
 let parser: Parser
@@ -75,6 +75,30 @@ describe('the parser', () => {
       expect(ruleOf('SELECT 1')).toBeNull()
       await new Promise((done) => setTimeout(done, 30))
     }
+  })
+
+  it('survives that no instance can be made for a while', async () => {
+    const own = await openParser()
+    const trap = (): void => void own.parse(`SELECT 1${times('::int', 15_000)}`)
+    const turn = (): Promise<void> => new Promise((done) => setTimeout(done, 30))
+    const full = vi.spyOn(WebAssembly, 'Instance').mockImplementation(function none() {
+      throw new RangeError('WebAssembly.Instance(): Out of memory: Cannot allocate Wasm memory')
+    })
+    try {
+      trap()
+      await turn()
+      trap()
+      await turn()
+      expect(() => own.parse('SELECT 1')).toThrow('the SQL parser is starting again')
+      await turn()
+    } finally {
+      full.mockRestore()
+    }
+    expect(() => own.parse('SELECT 1')).toThrow('the SQL parser is starting again')
+    await turn()
+    expect(own.parse('SELECT 1').ok).toBe(true)
+    trap()
+    expect(own.parse('SELECT 1').ok).toBe(true)
   })
 
   it('reads long flat statements quickly', () => {

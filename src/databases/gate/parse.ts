@@ -45,18 +45,29 @@ export async function openParser(): Promise<Parser> {
   let current: PgQueryInstance | undefined = await make()
   spares.push(await make())
 
+  /** Instances that could not be made, for want of memory for instance: the next call tries again. */
+  let owed = 0
+  const refill = (): void => {
+    make().then(
+      (instance) => {
+        if (current) spares.push(instance)
+        else current = instance
+      },
+      () => {
+        owed += 1
+      },
+    )
+  }
   const replace = (): void => {
     current = spares.pop()
-    void make().then((instance) => {
-      if (current) spares.push(instance)
-      else current = instance
-    })
+    refill()
   }
 
   /** Runs one call into the parser; `undefined` when it trapped. */
   const call = <T>(text: string, use: (instance: PgQueryInstance, query: number) => T): T | undefined => {
+    for (; owed > 0; owed -= 1) refill()
     const instance = current
-    // Only after two traps within one turn of the event loop; the next turn has a new one.
+    // After two traps within one turn of the event loop, or without memory for another one.
     if (!instance)
       throw new Fault('database_busy', 'the SQL parser is starting again: try again', { retryAfterS: 1 })
     try {
