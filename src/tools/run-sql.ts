@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { OWN_SERVER } from '../access/decide.ts'
 import type { Databases, Rows } from '../databases/database.ts'
+import { LONGEST_SQL_BYTES } from '../databases/gate/parse.ts'
 import { err, ok } from '../lib/result.ts'
 import type { JsonSchema, Tool } from './tool.ts'
 
@@ -8,7 +9,11 @@ import type { JsonSchema, Tool } from './tool.ts'
 const VALUE = z.union([z.string(), z.number(), z.boolean(), z.null()])
 
 export const SQL_ARGUMENTS = z.strictObject({
-  sql: z.string().min(1).max(1_000_000).describe('One SQL statement'),
+  sql: z
+    .string()
+    .min(1)
+    .max(LONGEST_SQL_BYTES)
+    .describe(`One SQL statement of at most ${LONGEST_SQL_BYTES} bytes; bind long values as parameters`),
   params: z.array(VALUE).max(65_535).optional().describe('Values for $1, $2, …'),
   database: z.string().min(1).max(128).optional().describe('A database by name; the default one when absent'),
 })
