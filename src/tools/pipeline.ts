@@ -3,6 +3,7 @@ import { type Refusal, refusal } from '../access/refusal.ts'
 import { stoppedBy, stopRefusal } from '../access/stop-refusal.ts'
 import type { AuditEvent, AuditSink } from '../audit/entry.ts'
 import type { Caller } from '../identity/caller.ts'
+import type { Level } from '../identity/grant.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Observe } from '../observe/observation.ts'
 import type { Pipeline, ToolCall } from './call.ts'
@@ -166,8 +167,16 @@ type Settled =
       readonly target: string | undefined
     }
 
-function withHintsFor({ grant }: Caller, tool: Tool): Tool {
-  return tool.annotationsFor ? { ...tool, annotations: tool.annotationsFor(grant.level) } : tool
+/** One object for each level, so that what is worked out of a listed tool can be kept under it. */
+const hinted = new WeakMap<Tool, Map<Level, Tool>>()
+
+function withHintsFor({ grant: { level } }: Caller, tool: Tool): Tool {
+  if (!tool.annotationsFor) return tool
+  let byLevel = hinted.get(tool)
+  if (!byLevel) hinted.set(tool, (byLevel = new Map()))
+  let forLevel = byLevel.get(level)
+  if (!forLevel) byLevel.set(level, (forLevel = { ...tool, annotations: tool.annotationsFor(level) }))
+  return forLevel
 }
 
 /** The part of an entry that says who asked for what. A name no tool has is cut short: it is the caller's text. */
