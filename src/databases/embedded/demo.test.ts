@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
@@ -71,5 +71,19 @@ describe('the demo database', () => {
     expect(seen).toEqual([expect.objectContaining({ kind: 'database.embedded', created: false })])
     expect(demo.databases[0]?.password?.reveal()).not.toBe(old)
     expect(await as('reader', 'SELECT reference FROM orders WHERE id = 1')).toEqual([{ reference: 'kept' }])
+  })
+
+  test('says so when its server ends by itself, and only then', async () => {
+    // The start before this one was closed on purpose.
+    expect(seen.map(({ kind }) => kind)).not.toContain('database.down')
+    const pidFile = await readFile(join(dataDir, 'embedded', 'data', 'postmaster.pid'), 'utf8')
+    process.kill(Number(pidFile.split('\n')[0]), 'SIGQUIT')
+    await expect
+      .poll(() => seen.at(-1), { timeout: 10_000 })
+      .toMatchObject({
+        kind: 'database.down',
+        database: 'sample',
+        message: expect.stringContaining('ended by itself') as string,
+      })
   })
 })

@@ -22,8 +22,6 @@ export type DatabaseAddress = Pick<
 
 export interface DemoDatabase {
   readonly databases: readonly DatabaseAddress[]
-  /** Resolves when the server behind it has ended, for whatever reason. */
-  readonly exited: Promise<void>
   close(): Promise<void>
 }
 
@@ -49,6 +47,12 @@ export async function startDemoDatabase(options: DemoOptions): Promise<DemoDatab
       created,
       startupMs: performance.now() - startedAt,
     })
+    let closing = false
+    void server.exited.then(() => {
+      if (closing) return
+      const message = 'the embedded PostgreSQL ended by itself: restart Postern to have it again'
+      options.observe({ kind: 'database.down', database: SAMPLE, message })
+    })
     return {
       databases: [
         {
@@ -64,8 +68,10 @@ export async function startDemoDatabase(options: DemoOptions): Promise<DemoDatab
           allowSuperuser: false,
         },
       ],
-      exited: server.exited,
-      close: () => server.close(),
+      close: () => {
+        closing = true
+        return server.close()
+      },
     }
   } catch (error) {
     await server.close()
