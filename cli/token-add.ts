@@ -1,4 +1,5 @@
 import type { NewToken } from '../src/identity/tokens.ts'
+import { FIRST_TENANT } from '../src/identity/first-tenant.ts'
 import { LEVELS } from '../src/identity/grant.ts'
 import { RECOMMENDED_AGE_MS } from '../src/identity/lifetimes.ts'
 import { DAY_MS, parseExpiry } from '../src/lib/duration.ts'
@@ -29,7 +30,7 @@ export const command: Command = {
       summary: 'how long it lives: 12h, 30d, 2w, 1y or never',
       standard: '90d, 30d or 14d by level',
     },
-    { name: 'tenant', value: 'NAME', summary: 'the tenant whose data it sees', standard: 'default' },
+    { name: 'tenant', value: 'NAME', summary: 'the tenant whose data it sees', standard: FIRST_TENANT },
     {
       name: 'database',
       value: 'NAME',

@@ -1,4 +1,5 @@
 import type { Allowed } from '../src/identity/grant.ts'
+import { FIRST_TENANT } from '../src/identity/first-tenant.ts'
 import type { IssuedToken, TokenRecord } from '../src/identity/tokens.ts'
 import type { Style } from './command.ts'
 import { fromNow, shortDate, shortTime } from './moment.ts'
@@ -28,7 +29,7 @@ const hidesOwner = ({ owner, note, id }: TokenRecord): boolean => ['', note, id]
 /** What a token was narrowed to: rows that say `all` would only be noise. */
 function narrowed(record: TokenRecord): readonly (readonly [string, string])[] {
   return [
-    ...(record.tenant === 'default' ? [] : [['Tenant', printable(record.tenant)] as const]),
+    ...(record.tenant === FIRST_TENANT ? [] : [['Tenant', printable(record.tenant)] as const]),
     ...(record.servers === 'all'
       ? []
       : [[plural(record.servers, 'Server', 'Servers'), names(record.servers)] as const]),

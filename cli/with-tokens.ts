@@ -1,4 +1,5 @@
 import type { Settings } from '../src/config/settings.ts'
+import { FIRST_TENANT } from '../src/identity/first-tenant.ts'
 import type { Tokens } from '../src/identity/tokens.ts'
 import type { ExitCode, Given, Invocation } from './command.ts'
 import { createNotices } from './notices.ts'
@@ -45,7 +46,7 @@ export async function withTokens(
         enabled: true,
         clock,
         observe,
-        tenantDefault: 'default',
+        tenantDefault: FIRST_TENANT,
         purpose: 'manage',
       })
       try {

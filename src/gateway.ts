@@ -9,6 +9,7 @@ import { openSchemaCatalogues } from './databases/schema/catalogue.ts'
 import { createControlPlane } from './http/control-plane.ts'
 import { resourceMetadataUrl } from './http/resource-metadata.ts'
 import { createHttpServer } from './http/server.ts'
+import { FIRST_TENANT } from './identity/first-tenant.ts'
 import { openIdentity } from './identity/open.ts'
 import type { Clock } from './lib/clock.ts'
 import { Fault } from './lib/fault.ts'
@@ -50,9 +51,6 @@ const DEMO_LIMITS = {
   connectTimeoutMs: 10_000,
   statementTimeoutMs: 30_000,
 } as const satisfies Partial<DatabaseSettings>
-
-/** The tenant of everything that names none. */
-const FIRST_TENANT = 'default'
 
 /**
  * Opens the rooms in the order of the arrows, each with plain values and the rooms below it, and closes

@@ -1,16 +1,14 @@
 import { type Refusal, refusal } from '../access/refusal.ts'
 import type { Caller } from '../identity/caller.ts'
+import { FIRST_TENANT } from '../identity/first-tenant.ts'
 import type { Allowed } from '../identity/grant.ts'
 
-/** The tenant of whoever runs the gateway; its administrators look after the others. */
-const OPERATOR_TENANT = 'default'
-
 export const administersTenant = ({ grant }: Caller, tenant: string): boolean =>
-  grant.tenant === tenant || grant.tenant === OPERATOR_TENANT
+  grant.tenant === tenant || grant.tenant === FIRST_TENANT
 
 /** The one tenant whose affairs an administrator may see; `undefined` for one who sees all. */
 export const soleTenant = ({ grant }: Caller): string | undefined =>
-  grant.tenant === OPERATOR_TENANT ? undefined : grant.tenant
+  grant.tenant === FIRST_TENANT ? undefined : grant.tenant
 
 /** What a new token would be allowed beyond its level. */
 export interface Reach {
