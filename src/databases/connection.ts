@@ -145,6 +145,11 @@ export class Connection {
     this.#end(reason, { kind: 'ended', by }, cancelled)
   }
 
+  /** Ends a connection that is not in use and must not be used again. */
+  discard(reason: string): void {
+    this.#end(reason, null)
+  }
+
   /** Gives the connection back to its owner without having used it. */
   giveBack(): void {
     this.#owner?.finished(this, true)

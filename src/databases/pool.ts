@@ -95,7 +95,7 @@ export class Pool implements ConnectionOwner {
       this.idle[connection.kind].push(connection)
       this.#listener.changed(this)
     } else {
-      connection.destroy('a statement left something that could not be cleaned up', 'deadline')
+      connection.discard('a statement left something that could not be cleaned up')
     }
   }
 

@@ -65,6 +65,19 @@ const faultOf = async (promise: Promise<unknown>): Promise<Fault> => {
   return fault
 }
 
+test('G1 a connection on which a statement left something is closed, and its reason told', async () => {
+  const harness = await harnessOf()
+  const pid = await pidOf(harness)
+  expect(await harness.run(ann, 'BEGIN')).toMatchObject({ ok: true })
+  expect(harness.observations).toContainEqual({
+    kind: 'database.connection_destroyed',
+    database: 'main',
+    reason: 'a statement left something that could not be cleaned up',
+  })
+  await goneAfter(pid)
+  expect(await pidOf(harness)).not.toBe(pid)
+})
+
 describe('G2 the end of a credential', () => {
   test('G2 its running statements are cancelled and its connections closed within 100 ms', async () => {
     const harness = await harnessOf()
