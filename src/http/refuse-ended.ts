@@ -10,19 +10,16 @@ import type { Exchange } from './exchange.ts'
  * @throws Fault `credential_changed`, `shutting_down`: the same request may be sent again
  */
 export function refuseEnded({ ended }: Pick<Exchange, 'ended'>): Refusal | undefined {
-  switch (ended) {
-    case undefined:
-      return undefined
-    case 'changed':
-      throw new Fault(
-        'credential_changed',
-        'what this credential may do changed while the request was on its way: send it again',
-        { retryAfterS: 1 },
-      )
-    case 'shutdown':
-      throw new Fault('shutting_down', 'Postern is shutting down: try again in a moment', { retryAfterS: 5 })
-    case 'revoked':
-    case 'expired':
-      return stopRefusal(ended)
+  if (ended === undefined) return undefined
+  if (ended === 'changed') {
+    throw new Fault(
+      'credential_changed',
+      'what this credential may do changed while the request was on its way: send it again',
+      { retryAfterS: 1 },
+    )
   }
+  if (ended === 'shutdown') {
+    throw new Fault('shutting_down', 'Postern is shutting down: try again in a moment', { retryAfterS: 5 })
+  }
+  return stopRefusal(ended)
 }
