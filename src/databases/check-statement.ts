@@ -52,7 +52,7 @@ export function checkJudged(judged: Judged, { caller, session }: Statement): Ref
       { allowed: 'statements that only read', node },
     )
   }
-  if (session === undefined && (judged.sessionState || node === 'TransactionStmt')) {
+  if (session === undefined && judged.sessionState) {
     return refusal(
       'sql_refused',
       'session.needed',

@@ -18,7 +18,7 @@ test('a read runs bare only where all three hold: proven, watched, on a read con
     for (const reportsReadOnly of flags)
       for (const session of flags)
         for (const kind of ['read', 'write'] as const) {
-          const ground = { kind, session, inTransaction: false, reportsReadOnly }
+          const ground = { kind, session, reportsReadOnly }
           const plan = planStatement(judged('read', leavesNothing), ground)
           const bare = leavesNothing && reportsReadOnly && kind === 'read'
           expect(plan.wrapping).toBe(bare ? 'bare' : 'read-only')
@@ -29,14 +29,14 @@ test('a read runs bare only where all three hold: proven, watched, on a read con
 test('what may leave something is scrubbed, except in the session that is to keep it', () => {
   for (const session of flags)
     for (const access of ['read', 'write'] as const) {
-      const ground = { kind: 'write', session, inTransaction: false, reportsReadOnly: true } as const
+      const ground = { kind: 'write', session, reportsReadOnly: true } as const
       expect(planStatement(judged(access, false), ground).scrub).toBe(!session)
     }
 })
 
 test('a write is never torn by the size of its answer', () => {
   for (const session of flags) {
-    const ground = { kind: 'write', session, inTransaction: false, reportsReadOnly: true } as const
+    const ground = { kind: 'write', session, reportsReadOnly: true } as const
     expect(planStatement(judged('write', false), ground)).toMatchObject({
       limitRows: false,
       beyondBytes: 'skip',

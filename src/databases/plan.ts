@@ -15,8 +15,6 @@ export interface Ground {
   readonly kind: ConnectionKind
   /** The connection belongs to a named session. */
   readonly session: boolean
-  /** An admin's session has a transaction open. */
-  readonly inTransaction: boolean
   /** The server reports every change of the read-only default (PostgreSQL 14 and later). */
   readonly reportsReadOnly: boolean
 }
@@ -37,7 +35,7 @@ export function planStatement(judged: Judged, ground: Ground): Plan {
   return ground.session ? inSession(plan) : plan
 }
 
-function withoutSession(judged: Judged, { kind, inTransaction, reportsReadOnly }: Ground): Plan {
-  if (judged.access === 'write' || inTransaction) return WRITE
+function withoutSession(judged: Judged, { kind, reportsReadOnly }: Ground): Plan {
+  if (judged.access === 'write') return WRITE
   return kind === 'read' && judged.leavesNothing && reportsReadOnly ? FAST : CAREFUL
 }

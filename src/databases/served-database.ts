@@ -206,7 +206,6 @@ export class ServedDatabase {
     const plan = planStatement(judged, {
       kind: connection.kind,
       session: session !== undefined,
-      inTransaction: connection.transactionStatus !== 'I',
       reportsReadOnly: connection.parameter('default_transaction_read_only') === 'on',
     })
     const maxBytes = Math.min(statement.maxBytes ?? limits.resultBytes, limits.resultBytes)

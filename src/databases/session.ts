@@ -7,7 +7,7 @@ export const SESSION_NAME = /^[A-Za-z0-9._-]{1,64}$/
 
 /**
  * A connection that a credential keeps under a name, with what lives on it: temporary tables, settings,
- * prepared statements, an open transaction. One statement at a time; others wait in turn.
+ * prepared statements. One statement at a time; others wait in turn.
  */
 export class Session {
   readonly name: string
