@@ -14,11 +14,5 @@ export const auditTenantMigration: Migration = {
           : column.generatedAlwaysAs(sql`(entry::json ->> 'tenant')`).stored(),
       )
       .execute()
-    // Other tenants may have written nearly all of it.
-    await trx.schema
-      .createIndex('audit_entries_by_tenant')
-      .on('audit_entries')
-      .columns(['tenant', 'seq'])
-      .execute()
   },
 }
