@@ -107,6 +107,10 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
       details = asked.value
       if (invocation.interactive) invocation.note('')
     }
+    // Asked or not: a token of the single-dash command line that names no database is bound to the default one.
+    if (into === 'configured' && details.databases === undefined && databases[0] !== undefined) {
+      details = { ...details, databases: [databases[0]] }
+    }
 
     const input: NewToken = {
       ...details,

@@ -71,6 +71,17 @@ describe('G13 the default database', () => {
       expect(await rowsOf(gateway.url, free, WHERE, { database: name })).toEqual([[real(name)]])
   })
 
+  it('G13 is what -add-token binds to when no database is named and nothing is asked', async () => {
+    const made = await room.document<IssuedDocument>([
+      '-add-token',
+      '-token-note',
+      'Plain',
+      '-token-expiry',
+      '1d',
+    ])
+    expect(made).toMatchObject({ databases: ['production'] })
+  })
+
   it('G13 is the one it is bound to, or the first of several in the order they were given', async () => {
     const { token } = await issue(gateway, 'two', { databases: ['archive', 'staging'] })
     expect(await rowsOf(gateway.url, token, WHERE)).toEqual([[real('archive')]])
