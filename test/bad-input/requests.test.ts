@@ -153,9 +153,9 @@ describe('while another client asks', () => {
     it('inside SQL gets an answer, too: the parser follows no further than it can', async () => {
       for (const sql of [
         `SELECT ${'('.repeat(20_000)}1${')'.repeat(20_000)}`,
-        `SELECT ${'-'.repeat(0)}${'NOT '.repeat(20_000)}true`,
+        `SELECT ${'NOT '.repeat(20_000)}true`,
         `SELECT ${'1+'.repeat(40_000)}1`,
-        `${'SELECT * FROM ('.repeat(5_000)}SELECT 1${') AS x'.repeat(5_000)}`,
+        `${'SELECT * FROM ('.repeat(3_000)}SELECT 1${') AS x'.repeat(3_000)}`,
       ]) {
         const { status, body } = await ask(`${gateway.url}/api/v1/query`, token, { json: { sql } })
         expect([400, 403]).toContain(status)

@@ -49,6 +49,7 @@ const KINDS: readonly (readonly [example: RegExp, matches: string])[] = [
   [/\b[0-9a-f]{64}\b/, '[0-9a-f]{64}'],
   [/ec5c1f1ccded/, '[0-9a-f]{12}'],
   [/"(?:seq|checked|head_seq|duration_ms)":[\d.]+/, String.raw`"[a-z_]+":[\d.]+`],
+  [/Postern\d+\.\d+\.\d+/, String.raw`Postern\d+\.\d+\.\d+`],
   [/…/, '.*?'],
 ]
 
