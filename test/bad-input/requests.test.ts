@@ -107,15 +107,17 @@ describe('while another client asks', () => {
 
     it('that simply comes is cut off at the limit, and never held', async () => {
       const before = memoryMib()
-      const floods = await Promise.all(
-        [1, 2, 3].map(() =>
+      const heard: string[] = []
+      for (let round = 0; round < 3; round += 1) {
+        const floods = [1, 2, 3].map(() =>
           run(process.execPath, [FLOOD, String(gateway.port), token, '100'], { timeout: 25_000 }),
-        ),
-      )
-      for (const { stdout } of floods) expect(['413', 'none']).toContain(stdout)
-      expect(floods.some(({ stdout }) => stdout === '413')).toBe(true)
-      // 300 MB were sent. What was read and thrown away waits for the garbage collector for a while.
-      expect(memoryMib() - before).toBeLessThan(150)
+        )
+        for (const { stdout } of await Promise.all(floods)) heard.push(stdout)
+      }
+      // A client that goes on sending may lose the reply to its own noise.
+      expect(new Set(heard)).toEqual(new Set(heard.includes('none') ? ['413', 'none'] : ['413']))
+      // 900 MB were sent. What was thrown away waits for the garbage collector for a while.
+      expect(memoryMib() - before).toBeLessThan(300)
     })
 
     it('of a stranger is not read at all', async () => {
