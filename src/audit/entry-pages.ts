@@ -19,7 +19,7 @@ interface OpenPage {
 }
 
 /**
- * Entries that wait to be written, as bytes rather than as objects. Objects that live for a fifth of a second
+ * Entries that wait to be written, as bytes rather than as objects. Objects that live that long
  * are copied again and again by the garbage collector: measured, that cost more than writing them to the disk.
  */
 export class EntryPages {

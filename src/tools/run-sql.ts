@@ -3,7 +3,7 @@ import { OWN_SERVER } from '../access/decide.ts'
 import type { Databases, Rows } from '../databases/database.ts'
 import { LONGEST_SQL_BYTES } from '../databases/gate/parse.ts'
 import { err, ok } from '../lib/result.ts'
-import type { JsonSchema, Tool } from './tool.ts'
+import type { Tool } from './tool.ts'
 
 /** A value that can be bound: PostgreSQL reads it as text of the type that the statement wants. */
 const VALUE = z.union([z.string(), z.number(), z.boolean(), z.null()])
@@ -40,8 +40,8 @@ export function runSqlTool(
     rule: { name: 'sql', server: OWN_SERVER, level: 'read-only', scopes: [], needsDatabase: true },
     title: 'Run SQL',
     description: 'Runs one SQL statement and answers with its rows.',
-    inputSchema: z.toJSONSchema(SQL_ARGUMENTS, { io: 'input' }) as JsonSchema,
-    outputSchema: z.toJSONSchema(SQL_RESULT) as JsonSchema,
+    inputSchema: z.toJSONSchema(SQL_ARGUMENTS, { io: 'input' }),
+    outputSchema: z.toJSONSchema(SQL_RESULT),
     annotations: { openWorldHint: false },
     parse(args) {
       const parsed = SQL_ARGUMENTS.safeParse(args)
