@@ -144,7 +144,10 @@ describe.skipIf(!hasOpenssl)('sslmode', () => {
     const running = harness.run(ann, 'SELECT pg_sleep(20)')
     await new Promise((done) => setTimeout(done, 50))
     harness.lifelines.end('ann', 'revoked')
-    expect(await running).toMatchObject({ ok: false, error: { code: 'cancelled' } })
+    expect(await running).toMatchObject({
+      ok: false,
+      error: { code: 'unauthorized', rule: 'credential.revoked' },
+    })
     await expect.poll(() => seen).toContain('cancel over TLS')
     await harness.databases.close()
   })
