@@ -80,7 +80,9 @@ export class EntryPages {
     const spare = this.#spare
     this.#spare = undefined
     if (spare !== undefined && spare.length >= most) return spare
-    return Buffer.allocUnsafeSlow(Math.max(PAGE_BYTES, most))
+    // Shared, so that a thread reads it where it is: a copy for each page made that thread's collector the
+    // dearest part of the record.
+    return Buffer.from(new SharedArrayBuffer(Math.max(PAGE_BYTES, most)))
   }
 }
 
