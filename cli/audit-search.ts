@@ -39,7 +39,7 @@ export const command: Command = {
       times[option] = time
     }
     const { withAudit } = await import('./with-audit.ts')
-    return await withAudit(invocation, given, async (audit) => {
+    return await withAudit(invocation, given, async ({ audit }) => {
       const { entryJson } = await import('../src/audit/json.ts')
       const { entries } = await audit.search({ ...words(given), ...times }, limit)
       invocation.answer(

@@ -8,7 +8,7 @@ export const command: Command = {
     'does not, and which. Keep the hash of the last entry elsewhere: it also shows a chain that was rebuilt.',
   async run(invocation, given) {
     const { withAudit } = await import('./with-audit.ts')
-    return await withAudit(invocation, given, async (audit) => {
+    return await withAudit(invocation, given, async ({ audit }) => {
       const { verificationJson } = await import('../src/audit/json.ts')
       const found = await audit.verify()
       if (found.firstBad) {

@@ -1,13 +1,27 @@
 import type { AuditLog } from '../src/audit/open.ts'
+import type { Settings } from '../src/config/settings.ts'
+import type { Observe } from '../src/observe/observation.ts'
+import type { Store } from '../src/store/open.ts'
 import type { ExitCode, Given, Invocation } from './command.ts'
 import { createNotices } from './notices.ts'
 import { readSettings } from './read-settings.ts'
 
-/** Opens the record beside a gateway that may be running, lets `work` read it, and closes it. */
+/** What a command has open that works on the store of a gateway which may be running. */
+export interface AuditDesk {
+  readonly settings: Settings
+  readonly store: Store
+  readonly audit: AuditLog
+  readonly observe: Observe
+}
+
+/**
+ * Opens the store and the record, lets `work` use them, and closes both, whatever the outcome. What was
+ * recorded is written before this returns.
+ */
 export async function withAudit(
   invocation: Invocation,
   given: Given,
-  work: (audit: AuditLog) => Promise<ExitCode>,
+  work: (desk: AuditDesk) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const read = await readSettings(invocation, given)
   if (!read.ok) return read.error
@@ -22,7 +36,7 @@ export async function withAudit(
   try {
     const audit = openAudit(store.db, clock, observe, settings.audit)
     try {
-      return await work(audit)
+      return await work({ settings, store, audit, observe })
     } finally {
       await audit.close()
     }

@@ -2,9 +2,8 @@ import type { Settings } from '../src/config/settings.ts'
 import { FIRST_TENANT } from '../src/identity/first-tenant.ts'
 import type { Tokens } from '../src/identity/tokens.ts'
 import type { ExitCode, Given, Invocation } from './command.ts'
-import { createNotices } from './notices.ts'
-import { readSettings } from './read-settings.ts'
 import { recordedTokens } from './recorded-tokens.ts'
+import { withAudit } from './with-audit.ts'
 
 export interface TokenDesk {
   readonly tokens: Tokens
@@ -24,45 +23,29 @@ export async function withTokens(
   given: Given,
   work: (desk: TokenDesk) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const read = await readSettings(invocation, given)
-  if (!read.ok) return read.error
-  const { settings } = read.value
-  const [{ openStore }, { openIdentity }, { openAudit }] = await Promise.all([
-    import('../src/store/open.ts'),
-    import('../src/identity/open.ts'),
-    import('../src/audit/open.ts'),
-  ])
-  const { clock } = invocation
-  const observe = createNotices(invocation)
-  const tokenFile = settings.auth.tokenFile
-  const store = await openStore(settings.store, { clock, observe })
-  try {
-    const audit = openAudit(store.db, clock, observe, settings.audit)
+  return await withAudit(invocation, given, async ({ settings, store, audit, observe }) => {
+    const { openIdentity } = await import('../src/identity/open.ts')
+    const { clock } = invocation
+    const { tokenFile } = settings.auth
+    const identity = await openIdentity({
+      store,
+      staticTokens: settings.auth.tokens,
+      tokenFile,
+      enabled: true,
+      clock,
+      observe,
+      tenantDefault: FIRST_TENANT,
+      purpose: 'manage',
+    })
     try {
-      const identity = await openIdentity({
-        store,
-        staticTokens: settings.auth.tokens,
+      return await work({
+        settings,
+        tokens: recordedTokens(identity.tokens, audit, clock),
+        databases: settings.databases.map((database) => database.name),
         tokenFile,
-        enabled: true,
-        clock,
-        observe,
-        tenantDefault: FIRST_TENANT,
-        purpose: 'manage',
       })
-      try {
-        return await work({
-          settings,
-          tokens: recordedTokens(identity.tokens, audit, clock),
-          databases: settings.databases.map((database) => database.name),
-          tokenFile,
-        })
-      } finally {
-        await identity.close()
-      }
     } finally {
-      await audit.close()
+      await identity.close()
     }
-  } finally {
-    await store.close()
-  }
+  })
 }
