@@ -1,3 +1,4 @@
+import { isScopeToken } from '../access/is-scope-token.ts'
 import { type Refusal, type RefusalCode, refusal } from '../access/refusal.ts'
 import { Fault, type FaultCode } from '../lib/fault.ts'
 
@@ -215,7 +216,7 @@ function scopeChallenge(
   refused: Refusal,
   { resourceMetadata }: WireContext,
 ): Readonly<Record<string, string>> {
-  const scopes = (refused.scopes ?? []).filter((scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))
+  const scopes = (refused.scopes ?? []).filter(isScopeToken)
   // RFC 6750 §3: the list has one scope at least. "all" has no list.
   const list = scopes.length === 0 ? '' : `, scope="${scopes.join(' ')}"`
   return {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isScopeToken } from '../access/is-scope-token.ts'
 import { failure, type RpcError } from './rpc-error.ts'
 import type { RequestId } from './message.ts'
 
@@ -78,6 +79,3 @@ function addErrorHeaders(
   if (resourceMetadataUrl !== undefined) parts.push(`resource_metadata="${resourceMetadataUrl}"`)
   headers['www-authenticate'] = `Bearer ${parts.join(', ')}`
 }
-
-/** RFC 6749 §3.3: printable ASCII without space, quote and backslash, so that a scope cannot end the quoted string. */
-const isScopeToken = (scope: string): boolean => /^[\x21\x23-\x5B\x5D-\x7E]+$/.test(scope)
