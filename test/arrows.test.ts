@@ -30,16 +30,20 @@ const ARROWS: Readonly<Record<string, { readonly to: readonly string[]; readonly
     to: ['access', 'identity', 'audit', 'observe', 'lib'],
     why: 'a database answers tools, it never calls one',
   },
+  upstreams: {
+    to: ['access', 'identity', 'audit', 'store', 'observe', 'lib'],
+    why: 'an MCP server is talked to, not judged: who may use it is settled in tools, before this room',
+  },
   tools: {
-    to: ['databases', 'access', 'identity', 'audit', 'observe', 'lib'],
+    to: ['upstreams', 'databases', 'access', 'identity', 'audit', 'observe', 'lib'],
     why: 'the pipeline serves every wire, so it knows none of them',
   },
   mcp: {
-    to: ['tools', 'access', 'identity', 'observe', 'lib'],
+    to: ['tools', 'upstreams', 'access', 'identity', 'observe', 'lib'],
     why: 'a wire frames calls; it decides nothing and stores nothing',
   },
   http: {
-    to: ['mcp', 'tools', 'databases', 'access', 'identity', 'audit', 'observe', 'lib'],
+    to: ['mcp', 'tools', 'upstreams', 'databases', 'access', 'identity', 'audit', 'observe', 'lib'],
     why: 'a wire frames calls; it never reads the store past the rooms that own it',
   },
 }

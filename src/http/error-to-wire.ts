@@ -68,6 +68,7 @@ export function refusalStatus(code: RefusalCode): StatusLine {
     case 'database_not_allowed':
     case 'tenant_not_allowed':
     case 'tool_not_allowed':
+    case 'upstream_credential_missing':
     case 'write_needs_confirmation':
     case 'sql_refused':
     case 'host_not_allowed':
@@ -114,9 +115,15 @@ export function faultStatus(code: FaultCode): StatusLine {
     case 'database_unavailable':
     case 'database_busy':
     case 'model_unavailable':
+    case 'upstream_unavailable':
+    case 'upstream_busy':
     case 'credential_changed':
     case 'shutting_down':
       return line(503, 'unavailable')
+    case 'upstream_invalid':
+      return line(502, 'unavailable')
+    case 'upstream_timeout':
+      return line(504, 'timeout')
     case 'config_invalid':
     case 'data_dir_unusable':
     case 'address_in_use':

@@ -1,8 +1,7 @@
+import { isObject, type Params, type RequestId } from '../lib/json-rpc.ts'
 import { RPC_CODE } from './rpc-error.ts'
 
-export type RequestId = string | number
-
-export type Params = Readonly<Record<string, unknown>>
+export { isObject, type Params, type RequestId } from '../lib/json-rpc.ts'
 
 /** One JSON-RPC message as a client sent it, judged by its shape alone. */
 export type Message =
@@ -22,9 +21,6 @@ const LONGEST_METHOD = 128
 const LONGEST_ID = 256
 
 const NO_PARAMS: Params = Object.freeze({})
-
-export const isObject = (value: unknown): value is Params =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isRequestId = (value: unknown): value is RequestId =>
   typeof value === 'string' ? value.length <= LONGEST_ID : Number.isSafeInteger(value)

@@ -1,5 +1,5 @@
 import type { RequestId } from './message.ts'
-import type { SessionRevision } from './revisions.ts'
+import type { SessionRevision } from '../lib/revisions.ts'
 import type { RunningCall } from './running-call.ts'
 import type { EventStream } from './event-stream.ts'
 

@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { EventStream } from './event-stream.ts'
 import { Holdings } from './holdings.ts'
-import type { SessionRevision } from './revisions.ts'
+import type { SessionRevision } from '../lib/revisions.ts'
 import { isBusy, type Session } from './session.ts'
 
 export interface SessionLimits {

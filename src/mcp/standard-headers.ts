@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { isObject, type Params } from './message.ts'
-import { isSessionRevision, STATELESS_REVISION, SUPPORTED_REVISIONS } from './revisions.ts'
+import { isSessionRevision, STATELESS_REVISION, SUPPORTED_REVISIONS } from '../lib/revisions.ts'
 import { RPC_CODE, type RpcError, rpcError } from './rpc-error.ts'
 
 export const VERSION_META_KEY = 'io.modelcontextprotocol/protocolVersion'

@@ -4,7 +4,7 @@ import type { EventStream, EventStreams } from './event-stream.ts'
 import type { Listener } from './holdings.ts'
 import { type Message, readMessage } from './message.ts'
 import { ACCEPTED, acceptsEventStream, errorReply, type Reply } from './reply.ts'
-import { ASSUMED_REVISION, isSessionRevision, knowsBatches, type SessionRevision } from './revisions.ts'
+import { ASSUMED_REVISION, isSessionRevision, knowsBatches, type SessionRevision } from '../lib/revisions.ts'
 import { RPC_CODE, type RpcError, rpcError } from './rpc-error.ts'
 import {
   credentialEnded,

@@ -1,6 +1,11 @@
 import { err, ok, type Result } from '../lib/result.ts'
 import type { Tool } from '../tools/tool.ts'
-import { knowsAnnotations, knowsStructuredContent, type Revision, STATELESS_REVISION } from './revisions.ts'
+import {
+  knowsAnnotations,
+  knowsStructuredContent,
+  type Revision,
+  STATELESS_REVISION,
+} from '../lib/revisions.ts'
 
 const TOOLS_PER_PAGE = 100
 

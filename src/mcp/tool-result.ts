@@ -1,6 +1,6 @@
 import type { Refusal } from '../access/refusal.ts'
 import type { ToolResult } from '../tools/tool.ts'
-import { knowsStructuredContent, type Revision, STATELESS_REVISION } from './revisions.ts'
+import { knowsStructuredContent, type Revision, STATELESS_REVISION } from '../lib/revisions.ts'
 
 /** Under this key of `_meta` a refused call carries its refusal for programs; the text is for models. */
 export const REFUSAL_META_KEY = 'postern/refusal'
