@@ -1,0 +1,69 @@
+import { Fault } from '../lib/fault.ts'
+import { isObject, type Params, type RequestId } from '../lib/json-rpc.ts'
+import type { RpcMessage } from './link.ts'
+
+/** A batch of more messages is no conversation but an attack on memory; 2025-03-26 names no limit. */
+const MOST_IN_A_BATCH = 1_000
+
+/**
+ * Reads the text of one transport message: a JSON-RPC message, or a batch of them, which servers of 2024-11-05
+ * and 2025-03-26 may send.
+ *
+ * @throws Fault `upstream_invalid`; its `cause` says what was wrong, without the text
+ */
+export function readMessages(text: string): readonly RpcMessage[] {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    // The parser's own message quotes the text, which may hold anything.
+    throw invalid('not JSON')
+  }
+  if (!Array.isArray(value)) return [readMessage(value)]
+  if (value.length === 0) throw invalid('an empty batch')
+  if (value.length > MOST_IN_A_BATCH) throw invalid(`a batch of more than ${MOST_IN_A_BATCH} messages`)
+  return value.map(readMessage)
+}
+
+/** Judges one message that was parsed already. */
+export function readMessage(value: unknown): RpcMessage {
+  if (!isObject(value) || value['jsonrpc'] !== '2.0') throw invalid('not a JSON-RPC 2.0 message')
+  const { id, method, params, result, error } = value
+  if (typeof method === 'string') {
+    const given = readParams(params)
+    if (id === undefined) return { kind: 'notification', method, params: given }
+    if (!isId(id)) throw invalid('a request whose id is neither text nor a number')
+    return { kind: 'request', id, method, params: given }
+  }
+  if (error !== undefined) {
+    if (!isObject(error) || typeof error['code'] !== 'number' || !Number.isFinite(error['code']))
+      throw invalid('an error without a code')
+    const message = typeof error['message'] === 'string' ? error['message'] : ''
+    return {
+      kind: 'error',
+      id: isId(id) ? id : null,
+      error: {
+        code: error['code'],
+        message,
+        ...(error['data'] === undefined ? {} : { data: error['data'] }),
+      },
+    }
+  }
+  if (!isId(id)) throw invalid('a result without an id')
+  // MCP results are objects (2025-11-25 basic, "Responses"); a missing one is no answer.
+  if (!isObject(result)) throw invalid('a result that is no object')
+  return { kind: 'result', id, result }
+}
+
+const isId = (id: unknown): id is RequestId => typeof id === 'string' || typeof id === 'number'
+
+function readParams(params: unknown): Params {
+  if (params === undefined || params === null) return {}
+  if (!isObject(params)) throw invalid('params that are no object')
+  return params
+}
+
+const invalid = (what: string): Fault =>
+  new Fault('upstream_invalid', 'The MCP server sent something that is no MCP message.', {
+    cause: new Error(what),
+  })
