@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Caller } from '../identity/caller.ts'
+import type { TraceContext } from '../observe/trace-context.ts'
 
 /** One HTTP request that the server has already checked (Host, Origin), authenticated and bounded. */
 export interface McpExchange {
@@ -12,4 +13,6 @@ export interface McpExchange {
   /** Which of the three addresses was asked: Streamable HTTP, the 2024-11-05 stream, or its message URL. */
   readonly path: 'streamable' | 'sse' | 'message'
   readonly url: URL
+  /** What is done for this request belongs to it; to be handed on to upstreams and tools. */
+  readonly trace?: TraceContext
 }

@@ -1,5 +1,6 @@
 import type { Refusal } from '../access/refusal.ts'
 import type { Caller } from '../identity/caller.ts'
+import type { TraceContext } from '../observe/trace-context.ts'
 import type { Tool, ToolResult } from './tool.ts'
 
 /** One call as a wire hands it to the pipeline. */
@@ -11,6 +12,7 @@ export interface ToolCall {
   /** Which wire it came by, for the audit: `mcp`, `rest`. */
   readonly wire: 'mcp' | 'rest' | 'cli'
   readonly signal: AbortSignal
+  readonly trace?: TraceContext
 }
 
 /**
