@@ -110,9 +110,38 @@ export function describe(observation: Observation): Description {
         database: observation.database,
         reason: observation.reason,
       })
+    case 'upstream.up':
+      return line('info', 'MCP server is up', {
+        server: observation.server,
+        transport: observation.transport,
+        revision: observation.revision,
+      })
+    case 'upstream.failing':
+      return line('warn', 'MCP server is failing', {
+        server: observation.server,
+        problem: observation.problem,
+        retry_in_ms: Math.round(observation.retryInMs),
+      })
+    case 'upstream.restarted':
+      return line('warn', 'Started an MCP server again', {
+        server: observation.server,
+        restarts: observation.restarts,
+      })
+    case 'upstream.stderr':
+      return line('info', 'An MCP server wrote to its standard error', {
+        server: observation.server,
+        line: observation.line,
+        dropped: observation.dropped,
+      })
+    case 'upstream.garbage':
+      return line('warn', 'An MCP server sent something that is no message', {
+        server: observation.server,
+        line: observation.line,
+      })
     case 'tool':
       return line('debug', 'Tool called', {
         tool: observation.tool,
+        server: observation.server,
         outcome: observation.outcome,
         database: observation.database,
         duration_ms: Math.round(observation.durationMs * 1000) / 1000,
@@ -126,6 +155,11 @@ export function describe(observation: Observation): Description {
       return line('warn', 'Lines of this log were lost: its output took none', {
         count: observation.count,
         problem: observation.problem,
+      })
+    case 'traces.export_failed':
+      return line('warn', 'The trace collector takes no spans: they are dropped', {
+        problem: observation.message,
+        dropped: observation.dropped,
       })
     case 'fault':
       return line('error', 'Something failed that should not', {

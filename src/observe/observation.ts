@@ -66,9 +66,38 @@ export type Observation =
       readonly powers: readonly string[]
     }
   | { readonly kind: 'database.connection_destroyed'; readonly database: string; readonly reason: string }
+  /** An MCP server answers: for the first time, or again after it failed. */
+  | {
+      readonly kind: 'upstream.up'
+      readonly server: string
+      readonly transport: string
+      readonly revision: string | null
+    }
+  | {
+      readonly kind: 'upstream.failing'
+      readonly server: string
+      readonly problem: string
+      /** Until the next attempt is made, if somebody needs the server. */
+      readonly retryInMs: number
+    }
+  /** The process of an MCP server was started again after it had ended by itself. */
+  | { readonly kind: 'upstream.restarted'; readonly server: string; readonly restarts: number }
+  /** A line that an MCP server wrote to its standard error. */
+  | {
+      readonly kind: 'upstream.stderr'
+      readonly server: string
+      readonly line: string
+      /** Lines left out before this one, because there were too many. */
+      readonly dropped?: number
+    }
+  /** Something that an MCP server sent and that is no message; `line` is the beginning of it. */
+  | { readonly kind: 'upstream.garbage'; readonly server: string; readonly line: string }
   | {
       readonly kind: 'tool'
+      /** A name that some tool has; text of the caller is `(unknown)`. */
       readonly tool: string
+      /** The MCP server that has the tool; absent for Postern's own. */
+      readonly server?: string
       readonly outcome: string
       readonly durationMs: number
       readonly database?: string
@@ -76,6 +105,8 @@ export type Observation =
   | { readonly kind: 'audit.flush_failed'; readonly message: string; readonly waiting: number }
   /** The log's output takes lines again, after it took none for so long that some were lost. */
   | { readonly kind: 'log.lines_lost'; readonly count: number; readonly problem: string }
+  /** Said once a minute while it lasts: how many spans were lost since. */
+  | { readonly kind: 'traces.export_failed'; readonly message: string; readonly dropped: number }
   | { readonly kind: 'fault'; readonly where: string; readonly error: unknown; readonly requestId?: string }
 
 export type Observe = (observation: Observation) => void

@@ -11,7 +11,10 @@ const MOST_IN_A_BATCH = 1_000
  *
  * @throws Fault `upstream_invalid`; its `cause` says what was wrong, without the text
  */
-export function readMessages(text: string): readonly RpcMessage[] {
+export const readMessages = (text: string): readonly RpcMessage[] => parseMessages(text).map(readMessage)
+
+/** The members of a batch, or the one value that a text holds, not judged yet. */
+export function parseMessages(text: string): readonly unknown[] {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -19,29 +22,28 @@ export function readMessages(text: string): readonly RpcMessage[] {
     // The parser's own message quotes the text, which may hold anything.
     throw invalid('not JSON')
   }
-  if (!Array.isArray(value)) return [readMessage(value)]
+  if (!Array.isArray(value)) return [value]
   if (value.length === 0) throw invalid('an empty batch')
   if (value.length > MOST_IN_A_BATCH) throw invalid(`a batch of more than ${MOST_IN_A_BATCH} messages`)
-  return value.map(readMessage)
+  return value
 }
 
-/** Judges one message that was parsed already. */
+/** Judges one message. */
 export function readMessage(value: unknown): RpcMessage {
   if (!isObject(value) || value['jsonrpc'] !== '2.0') throw invalid('not a JSON-RPC 2.0 message')
   const { id, method, params, result, error } = value
   if (typeof method === 'string') {
     const given = readParams(params)
     if (id === undefined) return { kind: 'notification', method, params: given }
-    if (!isId(id)) throw invalid('a request whose id is neither text nor a number')
+    if (!isRequestId(id)) throw invalid('a request whose id is neither text nor a number')
     return { kind: 'request', id, method, params: given }
   }
   if (error !== undefined) {
-    if (!isObject(error) || typeof error['code'] !== 'number' || !Number.isFinite(error['code']))
-      throw invalid('an error without a code')
+    if (!isObject(error) || typeof error['code'] !== 'number') throw invalid('an error without a code')
     const message = typeof error['message'] === 'string' ? error['message'] : ''
     return {
       kind: 'error',
-      id: isId(id) ? id : null,
+      id: isRequestId(id) ? id : null,
       error: {
         code: error['code'],
         message,
@@ -49,13 +51,13 @@ export function readMessage(value: unknown): RpcMessage {
       },
     }
   }
-  if (!isId(id)) throw invalid('a result without an id')
+  if (!isRequestId(id)) throw invalid('a result without an id')
   // MCP results are objects (2025-11-25 basic, "Responses"); a missing one is no answer.
   if (!isObject(result)) throw invalid('a result that is no object')
   return { kind: 'result', id, result }
 }
 
-const isId = (id: unknown): id is RequestId => typeof id === 'string' || typeof id === 'number'
+export const isRequestId = (id: unknown): id is RequestId => typeof id === 'string' || typeof id === 'number'
 
 function readParams(params: unknown): Params {
   if (params === undefined || params === null) return {}

@@ -1,0 +1,15 @@
+import type { Clock } from '../lib/clock.ts'
+import type { ClientFacts, Inbox } from './conversation.ts'
+
+/** What a conversation begins with, whatever revision it then speaks. */
+export interface Beginning {
+  /** The server's name in the configuration, for messages. */
+  readonly server: string
+  readonly client: ClientFacts
+  readonly inbox: Inbox
+  /** Gives the beginning up; means nothing once the conversation has begun. */
+  readonly signal: AbortSignal
+  readonly clock: Clock
+  /** For requests that the conversation makes on its own account, such as subscriptions. */
+  readonly timeoutMs: number
+}

@@ -1,0 +1,198 @@
+import { Fault } from '../lib/fault.ts'
+import { isObject, type Params, type RequestId } from '../lib/json-rpc.ts'
+import type { Exchange, LinkListener, OpenRequest, RpcLink, RpcMessage, RpcResponse } from './link.ts'
+import { isRequestId, parseMessages, readMessage } from './read-messages.ts'
+import { writeMessage } from './write-message.ts'
+
+/** A server that answers nothing must not make us keep more requests than this. */
+const MOST_PENDING = 4_096
+
+/** A duplex stream of messages: the pipes of a process, or an event stream and the address to post to. */
+export interface Channel {
+  /**
+   * Sends one message, in the order of the calls.
+   *
+   * @param failed to be called when the message could not be sent and the channel goes on nevertheless
+   * @throws Fault `upstream_busy` when too much waits to be sent
+   */
+  send(text: string, failed: (fault: Error) => void, headers?: Readonly<Record<string, string>>): void
+  close(): void
+}
+
+/** What `ChannelLink.receive` made of a text. */
+export interface Receipt {
+  /** Messages that answered no open request: what a flood consists of. */
+  readonly unasked: number
+  /** True when something in the text was no MCP message. */
+  readonly garbage: boolean
+  /** Set when the listener wants nothing more before it settles. */
+  readonly wait: Promise<void> | undefined
+}
+
+/** `RpcLink` over a duplex stream. The transport hands over what arrives, and tells the end. */
+export class ChannelLink implements RpcLink {
+  readonly singleStream = true
+  readonly #channel: Channel
+  readonly #pending = new Map<RequestId, Pending>()
+  #lastId = 0
+  #listener: LinkListener | undefined
+  #ended: Error | undefined
+  #silentTimeouts = 0
+  #early: RpcMessage[] = []
+
+  constructor(channel: Channel) {
+    this.#channel = channel
+  }
+
+  /** Time-outs in a row since the server last said anything: a stopped process looks like this. */
+  get silentTimeouts(): number {
+    return this.#silentTimeouts
+  }
+
+  get pending(): number {
+    return this.#pending.size
+  }
+
+  listen(listener: LinkListener): void {
+    this.#listener = listener
+    const early = this.#early
+    this.#early = []
+    for (const message of early) if (!isResponse(message)) void listener.message(message)
+  }
+
+  request(message: { readonly method: string; readonly params: Params }, exchange: Exchange): OpenRequest {
+    const id = (this.#lastId += 1)
+    return { id, answer: this.#exchange({ kind: 'request', id, ...message }, exchange) }
+  }
+
+  async #exchange(
+    message: RpcMessage & { readonly id: RequestId },
+    exchange: Exchange,
+  ): Promise<RpcResponse> {
+    const { signal, headers } = exchange
+    signal.throwIfAborted()
+    if (this.#ended) throw this.#ended
+    if (this.#pending.size >= MOST_PENDING)
+      throw new Fault('upstream_busy', 'The MCP server has too many requests to answer.', { retryAfterS: 1 })
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        if (signal.reason instanceof Fault && signal.reason.code === 'upstream_timeout')
+          this.#silentTimeouts += 1
+        settle(() => {
+          reject(signal.reason as Error)
+        })
+      }
+      const settle = (finish: () => void): void => {
+        if (!this.#pending.delete(message.id)) return
+        signal.removeEventListener('abort', onAbort)
+        finish()
+      }
+      const failed = (fault: Error): void => {
+        settle(() => {
+          reject(fault)
+        })
+      }
+      this.#pending.set(message.id, {
+        answered: (response) => {
+          settle(() => {
+            resolve(response)
+          })
+        },
+        failed,
+      })
+      signal.addEventListener('abort', onAbort)
+      try {
+        this.#channel.send(writeMessage(message), failed, headers)
+      } catch (fault) {
+        failed(fault as Error)
+      }
+    })
+  }
+
+  send(message: RpcMessage): void {
+    if (this.#ended) return
+    this.#channel.send(writeMessage(message), () => undefined)
+  }
+
+  agreed(): void {
+    // A stream of messages carries no version beside them.
+  }
+
+  close(): void {
+    this.#end(new Fault('upstream_unavailable', 'The conversation with the MCP server was closed.'))
+    this.#listener = undefined
+    this.#channel.close()
+  }
+
+  /** Takes a text that arrived. */
+  receive(text: string): Receipt {
+    this.#silentTimeouts = 0
+    let values: readonly unknown[]
+    try {
+      values = parseMessages(text)
+    } catch {
+      return { unasked: 1, garbage: true, wait: undefined }
+    }
+    let unasked = 0
+    let garbage = false
+    const waits: Promise<void>[] = []
+    for (const value of values) {
+      if (this.#ended) break
+      let message: RpcMessage
+      try {
+        message = readMessage(value)
+      } catch (fault) {
+        garbage = true
+        // A broken answer is the answer to somebody, who would otherwise wait for another until their time is over.
+        if (!this.#failPending(value, fault as Error)) unasked += 1
+        continue
+      }
+      if (isResponse(message)) {
+        const pending = message.id === null ? undefined : this.#pending.get(message.id)
+        if (pending) pending.answered(message)
+        else unasked += 1
+        continue
+      }
+      unasked += 1
+      if (!this.#listener) {
+        if (this.#early.length < MOST_EARLY) this.#early.push(message)
+        continue
+      }
+      const wait = this.#listener.message(message)
+      if (wait) waits.push(wait)
+    }
+    const wait = waits.length > 1 ? Promise.all(waits).then(() => undefined) : waits[0]
+    return { unasked, garbage, wait }
+  }
+
+  /** The other side ended the channel, or broke it. */
+  ended(fault: Error): void {
+    if (this.#ended) return
+    this.#end(fault)
+    this.#listener?.closed(fault)
+    this.#listener = undefined
+  }
+
+  #end(fault: Error): void {
+    this.#ended ??= fault
+    for (const pending of [...this.#pending.values()]) pending.failed(this.#ended)
+  }
+
+  #failPending(value: unknown, fault: Error): boolean {
+    const id = isObject(value) && value['method'] === undefined ? value['id'] : undefined
+    const pending = isRequestId(id) ? this.#pending.get(id) : undefined
+    pending?.failed(fault)
+    return pending !== undefined
+  }
+}
+
+/** Messages kept for the first listener. */
+const MOST_EARLY = 16
+
+interface Pending {
+  answered(response: RpcResponse): void
+  failed(fault: Error): void
+}
+
+const isResponse = (message: RpcMessage): message is RpcResponse =>
+  message.kind === 'result' || message.kind === 'error'
