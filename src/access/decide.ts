@@ -3,16 +3,27 @@ import { type Allowed, type Grant, LEVELS, type Level } from '../identity/grant.
 import { type Refusal, refusal } from './refusal.ts'
 
 /** What a decision must know of a tool; the whole of it, so that deciding needs no other source. */
-export interface ToolRule {
+export interface ToolRule extends ServerRule {
   /** Name as the caller writes it. */
   readonly name: string
-  /** `postern` for Postern's own tools, otherwise the upstream server that has it. */
-  readonly server: string
   readonly level: Level
-  /** All of these are needed. */
+  /** All of these are needed, those of the server included. */
   readonly scopes: readonly string[]
   /** It works on a database: a credential that may use none cannot call it. */
   readonly needsDatabase?: boolean
+  /** The tool filter of its server leaves it out: nobody may call it, and no list has it. */
+  readonly filteredOut?: boolean
+}
+
+/** Who may use a server at all. */
+export interface ServerRule {
+  /** `postern` for Postern's own tools, otherwise the name of the MCP server. */
+  readonly server: string
+  /**
+   * Static tokens that may use the server, by name. Beside them may whoever was granted the server by its name;
+   * a grant of all servers does not reach this one. Absent or null: every credential whose grant has the server.
+   */
+  readonly authTokens?: readonly string[] | null
 }
 
 /** One call, as far as a decision is concerned. */
@@ -36,19 +47,32 @@ const includes = (allowed: Allowed, name: string): boolean => allowed === 'all' 
 
 const refuse = (reason: Refusal): Decision => ({ outcome: 'refuse', rule: reason.rule, refusal: reason })
 
+/** One object for each level: a forwarded call is decided for the price of a few comparisons. */
+const ALLOWED: Readonly<Record<Level, Decision>> = {
+  'read-only': { outcome: 'allow', rule: 'level:read-only' },
+  'read-write': { outcome: 'allow', rule: 'level:read-write' },
+  admin: { outcome: 'allow', rule: 'level:admin' },
+}
+
+const SERVER_ALLOWED: Decision = { outcome: 'allow', rule: 'server' }
+
 /**
  * Decides one call. Pure: the same values give the same answer, `now` included. Rules are asked in the
- * order server, level, scope, database, so that somebody who may not see a server learns nothing of its tools.
+ * order server, tool filter, level, scope, database, so that somebody who may not see a server learns nothing of
+ * its tools.
  *
  * @param now milliseconds since the epoch
  */
 export function decide(grant: Grant, credential: Credential, call: CallToDecide, now: number): Decision {
-  if (credential.expiresAt !== null && credential.expiresAt <= now) {
-    return refuse(refusal('unauthorized', 'credential.expired', 'this credential has expired'))
-  }
   const { tool } = call
-  if (tool.server !== OWN_SERVER && !includes(grant.servers, tool.server)) {
-    return refuse(refusal('server_not_allowed', 'server', 'this credential may not use that server'))
+  const server = decideServer(grant, credential, tool, now)
+  if (server.outcome === 'refuse') return server
+  if (tool.filteredOut === true) {
+    return refuse(
+      refusal('tool_not_allowed', 'server.toolFilter', 'the filter of this server leaves that tool out', {
+        allowed: 'the tools that tools/list or GET /mcp/tools names',
+      }),
+    )
   }
   if (!levelIncludes(grant.level, tool.level)) {
     return refuse(
@@ -57,13 +81,15 @@ export function decide(grant: Grant, credential: Credential, call: CallToDecide,
       }),
     )
   }
-  const missing = tool.scopes.filter((scope) => !includes(grant.scopes, scope))
-  if (missing.length > 0) {
-    return refuse(
-      refusal('scope_missing', 'scope', `scope ${missing.join(' ')} is needed and was not granted`, {
-        scopes: tool.scopes,
-      }),
-    )
+  if (tool.scopes.length > 0 && grant.scopes !== 'all') {
+    const missing = tool.scopes.filter((scope) => !includes(grant.scopes, scope))
+    if (missing.length > 0) {
+      return refuse(
+        refusal('scope_missing', 'scope', `scope ${missing.join(' ')} is needed and was not granted`, {
+          scopes: tool.scopes,
+        }),
+      )
+    }
   }
   if (tool.needsDatabase === true && grant.databases.length === 0) {
     return refuse(refusal('database_not_allowed', 'database', 'this credential may use no database'))
@@ -81,5 +107,49 @@ export function decide(grant: Grant, credential: Credential, call: CallToDecide,
       ),
     )
   }
-  return { outcome: 'allow', rule: `level:${tool.level}` }
+  return ALLOWED[tool.level]
 }
+
+/**
+ * Decides whether a credential may use a server at all: the first part of every decision about it.
+ *
+ * @param now milliseconds since the epoch
+ */
+export function decideServer(
+  grant: Grant,
+  credential: Credential,
+  { server, authTokens }: ServerRule,
+  now: number,
+): Decision {
+  if (credential.expiresAt !== null && credential.expiresAt <= now) {
+    return refuse(refusal('unauthorized', 'credential.expired', 'this credential has expired'))
+  }
+  if (server === OWN_SERVER) return SERVER_ALLOWED
+  if (!includes(grant.servers, server)) {
+    return refuse(
+      refusal(
+        'server_not_allowed',
+        'server',
+        'this credential may not use that server',
+        serversOf(grant.servers),
+      ),
+    )
+  }
+  const named = grant.servers !== 'all'
+  const listed = credential.kind === 'static' && authTokens?.includes(credential.name) === true
+  if (authTokens === undefined || authTokens === null || named || listed) return SERVER_ALLOWED
+  return refuse(
+    refusal(
+      'server_not_allowed',
+      'server.authTokens',
+      'this credential may not use that server: its authTokens do not name it',
+      { allowed: 'a token that authTokens of the server names, or one issued for this server by name' },
+    ),
+  )
+}
+
+/** What a credential that is bound to servers may use instead: names it was given, so none it may not see. */
+const serversOf = (servers: Allowed): Pick<Refusal, 'allowed' | 'candidates'> =>
+  servers === 'all' || servers.length === 0
+    ? {}
+    : { allowed: `servers ${servers.join(', ')}`, candidates: servers }
