@@ -1,5 +1,5 @@
 import { keys } from './keys.ts'
-import { type Fields, type JsonSchema, NAME, type Shape, type Spec } from './spec.ts'
+import type { Fields, JsonSchema, Shape, Spec } from './spec.ts'
 
 /** What stands in place of a value and is replaced by an environment variable. */
 const REFERENCE: JsonSchema = {
@@ -35,7 +35,7 @@ function schemaOf({ about, shape }: Spec<unknown>): JsonSchema {
     return {
       description: about,
       type: ['object', 'null'],
-      propertyNames: { pattern: NAME.source },
+      propertyNames: { pattern: shape.naming.pattern.source },
       additionalProperties: schemaOf(shape.item),
     }
   const section = {

@@ -1,8 +1,10 @@
 import { resolve } from 'node:path'
 import { Secret } from '../lib/secret.ts'
+import { aggregate } from './keys/aggregate.ts'
 import { auth } from './keys/auth.ts'
 import { databases } from './keys/databases.ts'
 import { limits } from './keys/limits.ts'
+import { mcpServers } from './keys/mcp-servers.ts'
 import { audit, log, model } from './keys/rest.ts'
 import { server } from './keys/server.ts'
 import { absolutePath, path, secret, withoutPassword } from './leaves.ts'
@@ -49,12 +51,14 @@ export const keys = section(
     store,
     auth,
     databases,
+    mcpServers,
+    aggregate,
     limits,
     audit,
     model,
     log,
   },
-  { later: ['mcpServers', 'tools', 'tenants', 'oauth'], passedOver: ['$schema'] },
+  { later: ['tools', 'tenants', 'oauth'], passedOver: ['$schema'] },
 )
 
 export const defaultStore = (dataDir: string): Store => ({

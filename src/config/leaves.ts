@@ -21,18 +21,34 @@ function bad(node: ScalarNode | ListNode, context: Context, message: string, sug
   return undefined
 }
 
+interface TextBounds {
+  /** Characters. */
+  readonly longest?: number
+  /** Line ends are a part of it, as of a key in PEM. */
+  readonly lines?: boolean
+}
+
 /** The text of a value. Numbers count as written, so that a password of digits needs no quotes. */
-function words(node: ScalarNode | ListNode, context: Context): string | undefined {
+function words(
+  node: ScalarNode | ListNode,
+  context: Context,
+  { longest = LONGEST_TEXT, lines = false }: TextBounds = {},
+): string | undefined {
   if (node.kind === 'list') return bad(node, context, 'must be a single value')
   if (typeof node.value === 'boolean') {
     context.report.problem('config_wrong_type', node, 'must be text: put it in quotes')
     return undefined
   }
-  if (node.text.length > LONGEST_TEXT) return bad(node, context, `is longer than ${LONGEST_TEXT} characters`)
+  if (node.text.length > longest) return bad(node, context, `is longer than ${longest} characters`)
   // A line end or NUL inside a value ends up in headers, logs and start-up packets.
-  if (/\p{Cc}/u.test(node.text)) return bad(node, context, 'holds a control character, such as a line end')
+  if (/\p{Cc}/u.test(lines ? node.text.replaceAll(/[\t\r\n]/g, '') : node.text))
+    return bad(node, context, 'holds a control character, such as a line end')
   return node.text
 }
+
+/** Text as it stands: spaces around it are a part of it, and it may be empty. */
+export const verbatim = (about: string, options: LeafOptions = {}): Spec<string> =>
+  leaf(about, { name: 'text', schema: { type: 'string' } }, options, (node, context) => words(node, context))
 
 /** Any text that is not empty. */
 export const text = (about: string, options: LeafOptions = {}): Spec<string> =>
@@ -47,12 +63,18 @@ export const withoutPassword = (value: string): boolean => !/:\/\/[^/?#]*:[^/?#]
 /** Text that is never shown. `harmless` says which values are no secret although the key could hold one. */
 export const secret = (
   about: string,
-  options: LeafOptions & { readonly harmless?: (value: string) => boolean } = {},
+  options: LeafOptions &
+    TextBounds & {
+      readonly harmless?: (value: string) => boolean
+      /** Nothing is a value, too. */
+      readonly empty?: boolean
+    } = {},
 ): Spec<Secret> =>
   leaf(about, { name: 'secret text', schema: { type: 'string' }, secret: true }, options, (node, context) => {
-    const value = words(node, context)
+    const value = words(node, context, options)
     if (value === undefined || node.kind === 'list') return undefined
-    if (value === '') return bad(node, context, 'is empty: remove it or give it a value')
+    if (value === '' && options.empty !== true)
+      return bad(node, context, 'is empty: remove it or give it a value')
     if (node.where.kind === 'file' && !node.hidden && options.harmless?.(value) !== true)
       context.plainSecrets.push({ where: node.where, path: node.path, key: '' })
     return new Secret(value)
@@ -214,8 +236,13 @@ export const address = (about: string, options: LeafOptions = {}): Spec<Address>
     return parsed.ok ? parsed.value : bad(node, context, `${quote(node)} ${parsed.error}`)
   })
 
+interface UrlOptions extends LeafOptions {
+  /** The URL is used to the letter: it may have a query, and a trailing slash stays. */
+  readonly exact?: boolean
+}
+
 /** An http or https URL without query, fragment or credentials; a trailing slash is removed. */
-export const webUrl = (about: string, options: LeafOptions = {}): Spec<string> =>
+export const webUrl = (about: string, options: UrlOptions = {}): Spec<string> =>
   leaf(
     about,
     { name: 'http or https URL', schema: { type: 'string', format: 'uri' } },
@@ -228,6 +255,8 @@ export const webUrl = (about: string, options: LeafOptions = {}): Spec<string> =
         return bad(node, context, 'is not a URL that starts with http:// or https://')
       if (url.username !== '' || url.password !== '')
         return bad(node, context, 'must not hold a user or a password')
+      if (options.exact === true)
+        return value.includes('#') ? bad(node, context, 'must not have a fragment') : url.href
       if (value.includes('?') || value.includes('#'))
         return bad(node, context, 'must not have a query or a fragment')
       return url.href.replace(/\/+$/, '')
@@ -259,16 +288,20 @@ function isCalendarDay(text: string): boolean {
 }
 
 /** Any number of words. */
-export const strings = (
-  about: string,
-  options: LeafOptions & { readonly check?: (word: string) => string | undefined } = {},
-): Spec<readonly string[]> =>
+export const strings = (about: string, options: LeafOptions & WordOptions = {}): Spec<readonly string[]> =>
   leaf(
     about,
     { name: 'list of text', schema: { type: 'array', items: { type: 'string' } }, list: true },
     options,
-    (node, context) => readWords(node, context, options.check),
+    (node, context) => readWords(node, context, options),
   )
+
+interface WordOptions {
+  /** What is wrong with a word. */
+  readonly check?: (word: string) => string | undefined
+  /** Words as they stand: spaces around them are a part of them, and they may be empty. */
+  readonly verbatim?: boolean
+}
 
 /** `all`, or the names that are allowed. */
 export const names = (about: string, options: LeafOptions = {}): Spec<'all' | readonly string[]> =>
@@ -283,14 +316,14 @@ export const names = (about: string, options: LeafOptions = {}): Spec<'all' | re
     (node, context) => {
       const all = node.kind === 'scalar' ? node : node.items.length === 1 ? node.items[0] : undefined
       if (all?.kind === 'scalar' && all.text === 'all') return 'all'
-      return readWords(node, context, undefined)
+      return readWords(node, context, {})
     },
   )
 
 function readWords(
   node: ScalarNode | ListNode,
   context: Context,
-  check: ((word: string) => string | undefined) | undefined,
+  { check, verbatim: asTheyStand = false }: WordOptions,
 ): readonly string[] | undefined {
   // A single word stands for a list of one.
   const items = node.kind === 'list' ? node.items : [node]
@@ -300,9 +333,10 @@ function readWords(
       context.report.problem('config_wrong_type', item, 'must be text')
       continue
     }
-    const word = words(item, context)?.trim()
-    if (word === undefined) continue
-    const wrong = word === '' ? 'is empty' : check?.(word)
+    const given = words(item, context)
+    if (given === undefined) continue
+    const word = asTheyStand ? given : given.trim()
+    const wrong = word === '' && !asTheyStand ? 'is empty' : check?.(word)
     if (wrong === undefined) read.push(word)
     else context.report.problem('config_bad_value', item, wrong)
   }

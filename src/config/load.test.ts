@@ -270,7 +270,7 @@ databases:
   - host: h
 limits: { rows: -1, bodyBytes: huge }
 log: [debug]
-mcpServers: {}
+tenants: {}
 `)
     expect(problems).toEqual([
       'postern.yaml:1:1  sever  is not a key of the configuration  (did you mean "server"?)',
@@ -288,7 +288,7 @@ mcpServers: {}
       'postern.yaml:21:17  limits.rows  is too small: the least is 1',
       'postern.yaml:21:32  limits.bodyBytes  "huge" is not a size: use 65536, 64KiB, 8MiB or 1GB',
       'postern.yaml:22:6  log  must hold keys: level, format',
-      'postern.yaml:23:1  mcpServers  is not available in this version: remove it',
+      'postern.yaml:23:1  tenants  is not available in this version: remove it',
     ])
   })
 

@@ -62,7 +62,7 @@ export interface Loaded {
 const USUAL_FILES = ['postern.yaml', 'postern.yml', 'postern.json', 'postern.jsonc']
 
 /** Keys that only the native shape has: `databases` is in others, too. */
-const NATIVE_KEYS = ['server', 'dataDir', 'store', 'auth', 'limits', 'audit', 'model', 'log']
+const NATIVE_KEYS = ['server', 'dataDir', 'store', 'auth', 'aggregate', 'limits', 'audit', 'model', 'log']
 
 const rows = rowsOf(keys)
 const knownPaths = rows.map((row) => row.path)
@@ -101,7 +101,7 @@ export async function loadSettings(options: LoadOptions): Promise<Result<Loaded,
   const parts = keys.parts(root, { where: root.where, path: '', key: '' }, context)
   await crossCheck(parts, overrides, context)
   warnOfReaders(written.mode, context)
-  const { server, dataDir, store, auth, databases, limits, audit, model, log } = parts
+  const { server, dataDir, store, auth, databases, mcpServers, aggregate, limits, audit, model, log } = parts
   if (
     report.failed ||
     !server ||
@@ -109,6 +109,8 @@ export async function loadSettings(options: LoadOptions): Promise<Result<Loaded,
     !store ||
     !auth ||
     !databases ||
+    !mcpServers ||
+    !aggregate ||
     !limits ||
     !audit ||
     !log ||
@@ -122,6 +124,8 @@ export async function loadSettings(options: LoadOptions): Promise<Result<Loaded,
     store: store.kind === 'beside' ? defaultStore(dataDir) : store,
     auth,
     databases,
+    mcpServers,
+    aggregate,
     limits,
     audit,
     model,

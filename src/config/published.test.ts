@@ -58,6 +58,7 @@ describe('postern.schema.json', () => {
   it.each([
     'server: {addr: ":8080", tls: {cert: a, key: $env:KEY}}',
     'auth: {tokens: {a: $env:T, b: {value: {$env: T}, level: admin, databases: all}}}',
+    'mcpServers: {a: {command: x, args: [$env:A], env: {B: {$env: C}}}, b: {url: "http://h", tools: {"x/y": {level: admin}}}}',
     'limits: {rows: $env:ROWS, bodyBytes: 8MiB, drain: 0}\nserver:\n',
     '"$schema": ./postern.schema.json',
   ])('accepts %s', (text) => {
@@ -72,7 +73,9 @@ describe('postern.schema.json', () => {
     'limits: {rows: 0}',
     'databases: [{user: u}]',
     'auth: {tokens: {"": x}}',
-    'mcpServers: {}',
+    'mcpServers: {"a b": {command: x}}',
+    'mcpServers: {a: {comand: x}}',
+    'aggregate: {listTimeout: soon}',
   ])('refuses %s', (text) => {
     expect(validate(parse(text))).toBe(false)
   })

@@ -27,6 +27,12 @@ export function variableOf(path: string): string {
 /** A word, or the name of a database or token, as a part of a variable's name. */
 export const variableWord = (word: string): string => word.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')
 
+/**
+ * The variable's own name says which database it is for; and of two names in one variable nobody could tell
+ * where the first ends.
+ */
+const hasVariable = (path: string): boolean => !path.endsWith('[].name') && path.split('*').length <= 2
+
 /** Every key of a table, each section before its keys. */
 export function rowsOf(spec: Spec<unknown>, path = ''): readonly Row[] {
   const { shape, about } = spec
@@ -35,8 +41,7 @@ export function rowsOf(spec: Spec<unknown>, path = ''): readonly Row[] {
     about,
     shape,
     type: shape.kind === 'leaf' ? shape.type : null,
-    // The variable's own name says which item it is for.
-    variable: shape.kind === 'leaf' && !path.endsWith('[].name') ? variableOf(path) : null,
+    variable: shape.kind === 'leaf' && hasVariable(path) ? variableOf(path) : null,
   }
   if (shape.kind === 'leaf') return [own]
   if (shape.kind === 'list') return [own, ...rowsOf(shape.item, `${path}[]`).slice(1)]

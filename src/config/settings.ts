@@ -12,6 +12,8 @@ export interface Settings {
     { readonly kind: 'sqlite'; readonly file: string } | { readonly kind: 'postgres'; readonly url: Secret }
   readonly auth: AuthSettings
   readonly databases: readonly DatabaseSettings[]
+  readonly mcpServers: readonly McpServerSettings[]
+  readonly aggregate: AggregateSettings
   readonly limits: LimitSettings
   readonly audit: AuditSettings
   readonly model: ModelSettings | null
@@ -84,6 +86,88 @@ export interface DatabaseSettings {
   readonly acquireTimeoutMs: number
   readonly connectTimeoutMs: number
   readonly statementTimeoutMs: number
+}
+
+/** One MCP server behind Postern. Of the same shape as the options of `src/upstreams`, which gets them as they are. */
+export interface McpServerSettings {
+  readonly name: string
+  readonly reach: StdioReachSettings | HttpReachSettings
+  readonly rules: McpServerRules
+  /** Where a credential of each principal's own goes; `null`: only the server's. */
+  readonly userCredential: UserCredentialSettings | null
+  readonly limits: McpServerLimits
+}
+
+export interface StdioReachSettings {
+  readonly kind: 'stdio'
+  readonly command: string
+  readonly args: readonly string[]
+  /** The environment beyond PATH, HOME, LANG, TMPDIR and the like. */
+  readonly env: Readonly<Record<string, Secret>>
+  /** Absolute; `null` for Postern's own. */
+  readonly cwd: string | null
+  /** `caller`: one process for each credential. `shared`: one for all. */
+  readonly process: 'caller' | 'shared'
+}
+
+export interface HttpReachSettings {
+  readonly kind: 'http'
+  /** May have a query, which can hold a key and is never shown. */
+  readonly url: string
+  /** `auto`: found out by probing. */
+  readonly transport: 'auto' | 'sse' | 'streamable' | 'stateless'
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, Secret>>
+  readonly clientCredentials: ClientCredentialsSettings | null
+}
+
+/** OAuth 2.0 client credentials (RFC 6749 §4.4). */
+export interface ClientCredentialsSettings {
+  readonly tokenUrl: string
+  readonly clientId: string
+  readonly clientSecret: Secret
+  readonly scopes: readonly string[]
+  /** RFC 8707; `null` without. */
+  readonly resource: string | null
+}
+
+export type UserCredentialSettings =
+  | { readonly kind: 'header'; readonly header: string; readonly prefix: string; readonly required: boolean }
+  | { readonly kind: 'env'; readonly name: string; readonly required: boolean }
+
+export interface McpServerRules {
+  /** Names of static tokens; `null`: any valid credential. */
+  readonly authTokens: readonly string[] | null
+  readonly scopes: readonly string[]
+  readonly level: 'read-only' | 'read-write' | 'admin'
+  readonly trustHints: boolean
+  readonly toolFilter: { readonly mode: 'allow' | 'deny'; readonly tools: readonly string[] } | null
+  /** Has no prototype: a tool may be called `constructor`. */
+  readonly tools: Readonly<
+    Record<
+      string,
+      { readonly level: 'read-only' | 'read-write' | 'admin' | null; readonly scopes: readonly string[] }
+    >
+  >
+}
+
+export interface McpServerLimits {
+  readonly timeoutMs: number
+  readonly connectTimeoutMs: number
+  /** Bytes of one message from the server. */
+  readonly messageBytes: number
+  /** Requests that run at once, of all callers. */
+  readonly concurrency: number
+  /** Processes or sessions that may be open at once, of all callers. */
+  readonly conversations: number
+  readonly idleMs: number
+}
+
+/** The endpoints that show all servers as one. */
+export interface AggregateSettings {
+  /** Between the name of a server and that of its tool. */
+  readonly delimiter: string
+  readonly listTimeoutMs: number
 }
 
 export interface LimitSettings {

@@ -72,7 +72,7 @@ export type Shape =
       readonly shorthand: string | undefined
     }
   | { readonly kind: 'list'; readonly item: Spec<unknown> }
-  | { readonly kind: 'named'; readonly item: Spec<unknown> }
+  | { readonly kind: 'named'; readonly item: Spec<unknown>; readonly naming: Naming }
 
 export interface Spec<T> {
   /** One line for the documentation: a sentence. */
@@ -239,11 +239,26 @@ export const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._ @-]{0,62}[A-Za-z0-9._-])?$/
 export const NAME_RULE =
   'use letters, digits, spaces and . _ - @, starting with a letter or digit, 64 at most'
 
+/** What the names of a `named` may be. */
+export interface Naming {
+  readonly pattern: RegExp
+  /** The pattern in words: `use letters and digits`. */
+  readonly rule: string
+  /** What the starting file calls one. */
+  readonly example: string
+}
+
+const TOKEN_NAMING: Naming = { pattern: NAME, rule: NAME_RULE, example: 'my-token' }
+
 /** Any number of the same, each under a name of the user's choice. */
-export function named<T>(about: string, item: Spec<T>): Spec<readonly Named<T>[]> {
+export function named<T>(
+  about: string,
+  item: Spec<T>,
+  naming: Naming = TOKEN_NAMING,
+): Spec<readonly Named<T>[]> {
   return {
     about,
-    shape: { kind: 'named', item },
+    shape: { kind: 'named', item, naming },
     check(node, place, context) {
       if (isAbsent(node)) return []
       if (node.kind !== 'map') {
@@ -255,12 +270,12 @@ export function named<T>(about: string, item: Spec<T>): Spec<readonly Named<T>[]
       let complete = true
       for (const entry of node.entries) {
         const path = memberPath(place.path, entry.key)
-        if (!NAME.test(entry.key)) {
+        if (!naming.pattern.test(entry.key)) {
           const at = { where: entry.where, path }
           context.report.problem(
             'config_bad_value',
             at,
-            `"${showName(entry.key)}" cannot be a name: ${NAME_RULE}`,
+            `"${showName(entry.key)}" cannot be a name: ${naming.rule}`,
           )
           complete = false
           continue

@@ -31,6 +31,21 @@ const switchedOn = (): string =>
     .map((line) => line.replace(/^(\s*)#(?! \S)/, '$1'))
     .join('\n')
 
+/** What a server cannot have beside a command, and beside a URL. */
+const OTHER_REACH = {
+  command: /^ {4}(?:url|transport|headers|clientCredentials|userCredential):.*\n(?: {6}.*\n)*/gm,
+  url: /^ {4}(?:command|args|env|cwd|process):.*\n(?: {6}.*\n)*/gm,
+}
+
+/** Switched on, with what would contradict itself made up one's mind about. */
+function forms(reach: 'command' | 'url'): string {
+  const text = switchedOn()
+    .replace('databases: all', 'databases: [main]')
+    .replaceAll(/^ *# .*\n/gm, '')
+  const at = text.indexOf('mcpServers:')
+  return text.slice(0, at) + text.slice(at).replaceAll(OTHER_REACH[reach], '')
+}
+
 describe('the starting file', () => {
   it('loads without a problem or a warning, and means the defaults', async () => {
     const started = await load(startingFile())
@@ -45,29 +60,40 @@ describe('the starting file', () => {
     })
   })
 
-  it('has examples that work when all of them are switched on', async () => {
-    await writeFile(join(dir, 'cert.pem'), 'x')
-    await writeFile(join(dir, 'key.pem'), 'x')
-    const env = {
-      CI_TOKEN: 'a-token-of-some-length',
-      READER_PASSWORD: 'r',
-      WRITER_PASSWORD: 'w',
-      MODEL_API_KEY: 'k',
-    }
-    const result = await load(switchedOn().replace('databases: all', 'databases: [main]'), env)
-    expect(result.ok ? [] : result.error.problems.map(formatProblem)).toEqual([])
-    if (!result.ok) return
-    expect(result.value.warnings).toEqual([])
-    expect(result.value.settings.databases).toHaveLength(1)
-    expect(result.value.settings.auth.tokens).toHaveLength(1)
-    expect(result.value.settings.model).not.toBeNull()
-    expect(result.value.settings.server.tls).not.toBeNull()
-  })
+  it.each(['command', 'url'] as const)(
+    'has examples that work when all of them are switched on, with a server behind a %s',
+    async (reach) => {
+      await writeFile(join(dir, 'cert.pem'), 'x')
+      await writeFile(join(dir, 'key.pem'), 'x')
+      const env = {
+        CI_TOKEN: 'a-token-of-some-length',
+        READER_PASSWORD: 'r',
+        WRITER_PASSWORD: 'w',
+        MODEL_API_KEY: 'k',
+        FILES_API_KEY: 'f',
+        WIKI_API_KEY: 'w',
+        WIKI_CLIENT_SECRET: 's',
+      }
+      const result = await load(forms(reach), env)
+      expect(result.ok ? [] : result.error.problems.map(formatProblem)).toEqual([])
+      if (!result.ok) return
+      expect(result.value.warnings).toEqual([])
+      expect(result.value.settings.databases).toHaveLength(1)
+      expect(result.value.settings.auth.tokens).toHaveLength(1)
+      expect(result.value.settings.mcpServers).toMatchObject([
+        { name: 'files', reach: { kind: reach === 'url' ? 'http' : 'stdio' } },
+      ])
+      expect(result.value.settings.model).not.toBeNull()
+      expect(result.value.settings.server.tls).not.toBeNull()
+    },
+  )
 
   it('shows every key that has a default or an example', () => {
     for (const row of rowsOf(keys)) {
       if (row.shape.kind !== 'leaf' || (row.shape.standard ?? row.shape.example) === undefined) continue
-      expect(startingFile()).toMatch(new RegExp(`^ *# *(- )?${row.path.split('.').at(-1)}: `, 'm'))
+      const name = row.path.split('.').at(-1)
+      const shown = name === '*' ? '[\\w-]+' : name
+      expect(startingFile()).toMatch(new RegExp(`^ *# *(- )?${shown}: `, 'm'))
     }
   })
 })

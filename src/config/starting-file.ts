@@ -52,10 +52,18 @@ function linesOf(
   if (shape.kind === 'section') return [...head, ...fieldsOf(shape.fields, indent + 2, column)]
   const inner = column ?? indent + 2
   const { shape: item } = shape.item
+  if (shape.kind === 'named' && item.kind === 'leaf') {
+    const text = `${shape.naming.example}: ${yaml(item.example ?? '')}`
+    return [...head, { text, indent: indent + 2, off: inner, prose: false }]
+  }
   if (item.kind !== 'section') return head
   const fields = fieldsOf(item.fields, indent + 4, inner)
   if (shape.kind === 'named')
-    return [...head, { text: 'my-token:', indent: indent + 2, off: inner, prose: false }, ...fields]
+    return [
+      ...head,
+      { text: `${shape.naming.example}:`, indent: indent + 2, off: inner, prose: false },
+      ...fields,
+    ]
   const first = fields.findIndex((line) => !line.prose)
   return [
     ...head,
