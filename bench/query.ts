@@ -127,6 +127,7 @@ try {
             p99: middle((result) => result.p99),
             max: middle((result) => result.max),
             answers: middle((result) => result.answers),
+            allAnswers: middle((result) => result.allAnswers),
             errors: 0,
           },
         })

@@ -8,6 +8,7 @@ process.once('message', (message) => {
   const expected = Buffer.from(plan.expect)
   const latencies: number[] = []
   let errors = 0
+  let allAnswers = 0
   let measuring = false
   let stopped = false
 
@@ -29,6 +30,7 @@ process.once('message', (message) => {
         p99: at(0.99),
         max: at(1),
         answers: latencies.length,
+        allAnswers,
         errors,
       }
       process.send?.(result, () => {
@@ -51,6 +53,7 @@ process.once('message', (message) => {
     socket.on('data', (chunk) => {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
       if (!isComplete(received)) return
+      allAnswers += 1
       if (measuring) {
         latencies.push(performance.now() - sentAt)
         if (received.indexOf(expected) === -1) errors += 1

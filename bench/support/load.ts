@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 /** One request, sent over and over on each connection as soon as the answer before it is complete. */
@@ -11,6 +11,8 @@ export interface LoadPlan {
   readonly durationMs: number
   /** Text every answer must hold; an answer without it counts as an error. */
   readonly expect: string
+  /** The processor core that the load keeps to; absent: any. */
+  readonly core?: number
 }
 
 export interface LoadResult {
@@ -20,14 +22,16 @@ export interface LoadResult {
   readonly p99: number
   readonly max: number
   readonly answers: number
+  /** Those of the warm-up counted, too. */
+  readonly allAnswers: number
   readonly errors: number
 }
 
 /** Runs the load in a process of its own, so that generating it is not timed as part of the server. */
 export async function load(plan: LoadPlan): Promise<LoadResult> {
-  const worker = fork(fileURLToPath(new URL('load-worker.ts', import.meta.url)), [], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  })
+  const node = [process.execPath, fileURLToPath(new URL('load-worker.ts', import.meta.url))]
+  const [command, ...args] = plan.core === undefined ? node : ['taskset', '-c', String(plan.core), ...node]
+  const worker = spawn(command as string, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   return await new Promise((resolve, reject) => {
     worker.once('message', (result) => {
       resolve(result as LoadResult)

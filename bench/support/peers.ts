@@ -6,22 +6,23 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** Other gateways that figures are compared with; installed on demand, outside the project's dependencies. */
-const PEERS = ['@toolbox-sdk/server@1.12.0', '@bytebase/dbhub@1.4.0'] as const
-const FOLDER = fileURLToPath(new URL('../../.bench/peers', import.meta.url))
+const PEERS = {
+  databases: ['@toolbox-sdk/server@1.12.0', '@bytebase/dbhub@1.4.0'],
+  gateways: ['mcp-proxy@6.7.19', 'supergateway@4.0.0'],
+} as const
+const FOLDER = fileURLToPath(new URL('../../.bench', import.meta.url))
 
-/** Installs the peers once and answers the folder of their packages. */
-export async function installPeers(): Promise<string> {
-  const modules = join(FOLDER, 'node_modules')
-  if (!existsSync(join(modules, '@bytebase', 'dbhub'))) {
-    await mkdir(FOLDER, { recursive: true })
-    await writeFile(join(FOLDER, 'package.json'), '{ "private": true }\n')
+/** Installs the peers of one bench once and answers the folder of their packages. */
+export async function installPeers(of: keyof typeof PEERS = 'databases'): Promise<string> {
+  const cwd = join(FOLDER, of === 'databases' ? 'peers' : of)
+  const modules = join(cwd, 'node_modules')
+  if (!PEERS[of].every((peer) => existsSync(join(modules, peer.slice(0, peer.lastIndexOf('@')))))) {
+    await mkdir(cwd, { recursive: true })
+    await writeFile(join(cwd, 'package.json'), '{ "private": true }\n')
     execFileSync(
       'npm',
-      ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', ...PEERS],
-      {
-        cwd: FOLDER,
-        stdio: ['ignore', 'ignore', 'inherit'],
-      },
+      ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', ...PEERS[of]],
+      { cwd, stdio: ['ignore', 'ignore', 'inherit'] },
     )
   }
   return modules

@@ -40,6 +40,7 @@ async function run(plan: Plan): Promise<void> {
     p99: at(0.99),
     max: at(1),
     answers: latencies.length,
+    allAnswers: latencies.length,
     errors: 0,
   }
   process.send?.(result, () => {
