@@ -41,6 +41,8 @@ export interface AuditLog extends AuditSink {
   ): Promise<{ readonly entries: readonly AuditEntry[]; readonly next?: number }>
   verify(): Promise<AuditVerification>
   flush(): Promise<void>
+  /** Entries in memory; transactions, and the entries in them, that this process wrote. */
+  counts(): { readonly waiting: number; readonly flushes: number; readonly written: number }
   close(): Promise<void>
 }
 
@@ -108,6 +110,7 @@ export function openAudit(
     record: (event) => writer.record(event),
     room: () => writer.room(),
     flush: () => writer.flush(),
+    counts: () => writer.counts(),
     verify: () => verifyAudit(db),
     async search(filter, limit) {
       const rows = await searchInPortions(db, filter, limit + 1)

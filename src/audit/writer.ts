@@ -38,6 +38,8 @@ export class AuditWriter implements AuditSink {
   #retryMs = FIRST_RETRY_MS
   #closed = false
   readonly #roomSeekers = new Set<() => void>()
+  #flushes = 0
+  #written = 0
 
   constructor(append: Append, clock: Clock, observe: Observe, options: AuditWriterOptions) {
     this.#append = append
@@ -45,6 +47,11 @@ export class AuditWriter implements AuditSink {
     this.#observe = observe
     this.#options = options
     this.#waiting = new EntryPages(Math.min(BATCH_EVENTS, Math.ceil(options.bufferEvents / 2)))
+  }
+
+  /** Entries in memory; transactions, and the entries in them, that this process wrote. */
+  counts(): { readonly waiting: number; readonly flushes: number; readonly written: number } {
+    return { waiting: this.#waiting.count, flushes: this.#flushes, written: this.#written }
   }
 
   record(event: AuditEvent): void {
@@ -135,6 +142,8 @@ export class AuditWriter implements AuditSink {
       const page = this.#waiting.first()
       if (!page) return
       await this.#append(page)
+      this.#flushes += 1
+      this.#written += page.count
       this.#waiting.removeFirst()
       this.#admitSeekers()
     }

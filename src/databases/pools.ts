@@ -59,6 +59,13 @@ export class Pools {
     return this.#total
   }
 
+  /** Connections that are not free. */
+  get busy(): number {
+    let count = 0
+    for (const pool of this.#pools.values()) count += pool.inUse
+    return count
+  }
+
   get waiting(): number {
     let count = 0
     for (const pool of this.#waitingPools) count += pool.waitingCount

@@ -130,7 +130,8 @@ export class ServedDatabase {
     const { name, user } = this.#options
     const { state, version, message } = this.#availability
     const connections = this.#pools.connections + this.#own.connections
-    return { name, state, version, role: user, message, connections, waiting: this.#pools.waiting }
+    const { busy, waiting } = this.#pools
+    return { name, state, version, role: user, message, connections, busy, waiting }
   }
 
   async run(statement: Statement): Promise<Result<Rows, Refusal>> {

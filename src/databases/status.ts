@@ -11,6 +11,8 @@ export interface DatabaseStatus {
   readonly message: string | null
   /** Open connections, those being opened and Postern's own for the catalogue included. */
   readonly connections: number
+  /** Those of callers that run a statement or belong to a session. */
+  readonly busy: number
   /** Calls that wait for a connection. */
   readonly waiting: number
 }

@@ -207,6 +207,7 @@ export function controlParts(clock: Clock, tools = plainTools) {
           role: 'reader',
           message: null,
           connections: 1,
+          busy: 0,
           waiting: 0,
         },
       ],

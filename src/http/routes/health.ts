@@ -17,6 +17,7 @@ const HEALTH = z.object({
         role: z.string(),
         message: z.string().nullable(),
         connections: z.int(),
+        busy: z.int(),
         waiting: z.int(),
       }),
     )
