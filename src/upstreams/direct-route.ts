@@ -5,6 +5,8 @@ import type { Revision } from '../lib/revisions.ts'
 export interface DirectRoute {
   /** The revision that the upstream is known to speak. */
   readonly revision: Revision
+  /** Every revision that the upstream has agreed to so far; `revision` is the newest of them. */
+  readonly spoken: ReadonlySet<Revision>
   /**
    * Sends one HTTP request to the upstream and hands back its response as it arrives. The upstream's own
    * credential is added here; nothing of the client's headers goes along but what is given.
@@ -22,7 +24,7 @@ export interface DirectRequest {
   readonly receiver: DirectReceiver
 }
 
-/** Takes a response. After `failed` or `ended` nothing follows. */
+/** Takes a response. After `failed`, `ended` or an `abort` nothing follows. */
 export interface DirectReceiver {
   /** @param abort gives up; @param resume goes on after `chunk` has answered false */
   started(control: { abort(reason: Error): void; resume(): void }): void

@@ -1,0 +1,295 @@
+import type { Dispatcher } from 'undici'
+import type { Clock } from '../lib/clock.ts'
+import { Fault } from '../lib/fault.ts'
+import type { Revision } from '../lib/revisions.ts'
+import type { DirectReceiver, DirectRequest, DirectRoute } from './direct-route.ts'
+import type { HttpAgent } from './http/agent.ts'
+import type { TokenSource } from './http/client-credentials.ts'
+import { Deadlines, type Due } from './http/deadlines.ts'
+import { judgeError } from './http/judge-error.ts'
+import { judgeStatus } from './http/judge-status.ts'
+import type { HeaderList } from './http/own-headers.ts'
+import { tooLarge } from './http/read-body.ts'
+import type { UpstreamLimits } from './options.ts'
+
+/** What all routes to one server share. */
+export interface DirectParts {
+  readonly agent: HttpAgent
+  readonly clock: Clock
+  /** Path and query of the server's URL. */
+  readonly path: string
+  readonly tokens: TokenSource | null
+  readonly limits: UpstreamLimits
+  /** The server refused the revision: what was known of it holds no longer. */
+  revisionRefused(): void
+}
+
+/** A deadline is noticed that late at most: half of what a person would notice. */
+const DEADLINE_STEP_MS = 100
+
+/** Headers with more lines than this are an attack on whoever has to go through them. */
+const MOST_HEADERS = 100
+
+/** Enough of an error's body to see whether it says that the revision is not spoken. */
+const REFUSAL_BYTES = 2_048
+
+/** `UnsupportedProtocolVersionError` (2026-07-28 basic, "Error Codes"). */
+const VERSION_REFUSED = '-32022'
+
+/** The way along which messages reach one server over HTTP without being looked into. */
+export class Direct {
+  readonly parts: DirectParts
+  readonly deadlines: Deadlines
+  /** Requests and streams that are open. */
+  calls = 0
+  streams = 0
+
+  constructor(parts: DirectParts) {
+    this.parts = parts
+    this.deadlines = new Deadlines(parts.clock, DEADLINE_STEP_MS)
+  }
+
+  /**
+   * @param own Postern's own headers for these requests, in lower case
+   * @param spoken every revision the server is known to speak
+   */
+  route(revision: Revision, spoken: ReadonlySet<Revision>, own: HeaderList): DirectRoute {
+    return {
+      revision,
+      spoken,
+      send: (request) => {
+        new DirectExchange(this, own, request).begin()
+      },
+    }
+  }
+}
+
+/**
+ * One request on its way and its response on the way back. It is handler and control at once, so that a request
+ * costs one object.
+ */
+class DirectExchange implements Dispatcher.DispatchHandler, Due {
+  dueAt: number
+  readonly #direct: Direct
+  readonly #receiver: DirectReceiver
+  readonly #request: DirectRequest
+  readonly #headers: string[]
+  readonly #stream: boolean
+  readonly #place: number
+  #controller: Dispatcher.DispatchController | undefined
+  #token: string | undefined
+  #status = 0
+  #retried = false
+  /** The response is not for the receiver: it is thrown away and the request sent once more. */
+  #repeating = false
+  #over = false
+  /** Bytes that may still come; `Infinity` for event streams, which are never held here. */
+  #left = Number.POSITIVE_INFINITY
+  #refusal: string | undefined
+
+  constructor(direct: Direct, own: HeaderList, request: DirectRequest) {
+    this.#direct = direct
+    this.#request = request
+    this.#receiver = request.receiver
+    this.#stream = request.method === 'GET' || request.headers['mcp-method'] === 'subscriptions/listen'
+    this.#headers = own.slice()
+    for (const name in request.headers) {
+      if (mayPass(name)) this.#headers.push(name, request.headers[name] as string)
+    }
+    if (request.body !== null) this.#headers.push('content-type', 'application/json')
+    if (request.trace) {
+      this.#headers.push('traceparent', request.trace.traceparent)
+      if (request.trace.tracestate !== undefined) this.#headers.push('tracestate', request.trace.tracestate)
+    }
+    const { clock, limits } = direct.parts
+    this.dueAt = clock.now() + (request.method === 'POST' ? limits.timeoutMs : limits.connectTimeoutMs)
+    this.#place = direct.deadlines.add(this)
+    if (this.#stream) direct.streams += 1
+    else direct.calls += 1
+  }
+
+  begin(): void {
+    this.#receiver.started(this)
+    if (this.#over) return
+    const { tokens, limits } = this.#direct.parts
+    if (this.#direct.calls > limits.concurrency || this.#direct.streams > limits.conversations) {
+      this.#fail(
+        new Fault('upstream_busy', 'The MCP server has as many requests as it may. Try again shortly.'),
+      )
+      return
+    }
+    if (!tokens) {
+      this.#dispatch(this.#headers)
+      return
+    }
+    const token = tokens.current()
+    if (token === undefined) void this.#fetchToken(tokens)
+    else this.#dispatchWith(token)
+  }
+
+  async #fetchToken(tokens: TokenSource): Promise<void> {
+    try {
+      const token = await tokens.fetch()
+      if (!this.#over) this.#dispatchWith(token)
+    } catch (error) {
+      this.#fail(judgeError(error))
+    }
+  }
+
+  #dispatchWith(token: string): void {
+    this.#token = token
+    this.#dispatch([...this.#headers, 'authorization', `Bearer ${token}`])
+  }
+
+  #dispatch(headers: string[]): void {
+    const { agent, path } = this.#direct.parts
+    const { method, body } = this.#request
+    const pool = this.#stream ? agent.streams : agent.calls
+    pool.dispatch({ path, method, headers, body }, this)
+  }
+
+  // What the receiver may do.
+
+  /** Gives up: the connection of the request is closed, and the receiver hears nothing more. */
+  abort(reason: Error): void {
+    if (this.#over) return
+    this.#settle()
+    this.#controller?.abort(reason)
+  }
+
+  resume(): void {
+    this.#controller?.resume()
+  }
+
+  expire(): void {
+    this.#fail(
+      new Fault('upstream_timeout', 'The MCP server did not answer in time.', {
+        cause: new Error('The MCP server did not answer a forwarded request in time.'),
+      }),
+    )
+  }
+
+  // What the connection reports.
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    // Given up while it waited for a connection.
+    if (this.#over) controller.abort(GIVEN_UP)
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    // 1xx: the response is still to come.
+    if (status < 200 || this.#over) return
+    const { tokens, clock, limits } = this.#direct.parts
+    if (status === 401 && tokens && this.#token !== undefined && !this.#retried) {
+      tokens.refused(this.#token)
+      this.#retried = true
+      this.#repeating = true
+      this.#left = REFUSAL_BYTES
+      return
+    }
+    const fault = judgeStatus(status, textOf(headers['retry-after']), clock.now()) ?? judgeHeaders(headers)
+    if (fault) {
+      this.#fail(fault)
+      return
+    }
+    this.#status = status
+    if (isEventStream(headers['content-type'])) {
+      if (this.#stream) this.dueAt = Number.POSITIVE_INFINITY
+    } else {
+      this.#left = limits.messageBytes
+      this.#refusal = status === 400 ? '' : undefined
+    }
+    this.#receiver.headers(status, headers)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#over) return
+    this.#left -= chunk.length
+    if (this.#repeating) {
+      if (this.#left < 0) this.#fail(judgeStatus(401, undefined, 0) as Fault)
+      return
+    }
+    if (this.#left < 0) {
+      this.#fail(tooLarge(this.#direct.parts.limits.messageBytes))
+      return
+    }
+    if (this.#refusal !== undefined && this.#refusal.length < REFUSAL_BYTES) {
+      this.#refusal += chunk.toString('latin1', 0, REFUSAL_BYTES)
+    }
+    if (!this.#receiver.chunk(chunk)) controller.pause()
+  }
+
+  onResponseEnd(): void {
+    if (this.#over) return
+    if (this.#repeating) {
+      this.#repeating = false
+      this.#left = Number.POSITIVE_INFINITY
+      void this.#fetchToken(this.#direct.parts.tokens as TokenSource)
+      return
+    }
+    if (this.#status === 400 && this.#refusal?.includes(VERSION_REFUSED)) this.#direct.parts.revisionRefused()
+    this.#settle()
+    this.#receiver.ended()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    this.#fail(judgeError(error))
+  }
+
+  #fail(fault: Fault): void {
+    if (this.#over) return
+    this.#settle()
+    this.#controller?.abort(fault)
+    this.#receiver.failed(fault)
+  }
+
+  #settle(): void {
+    this.#over = true
+    this.#direct.deadlines.remove(this.#place)
+    if (this.#stream) this.#direct.streams -= 1
+    else this.#direct.calls -= 1
+  }
+}
+
+const GIVEN_UP = new Error('given up')
+
+/** What carries the protocol, and nothing else: above all no credential of the client (F11 of the front). */
+const PASSES: ReadonlySet<string> = new Set([
+  'accept',
+  'last-event-id',
+  'mcp-method',
+  'mcp-name',
+  'mcp-protocol-version',
+  'mcp-session-id',
+])
+
+const mayPass = (name: string): boolean => PASSES.has(name) || name.startsWith('mcp-param-')
+
+const textOf = (value: string | string[] | undefined): string | undefined =>
+  typeof value === 'string' ? value : value?.[0]
+
+const isEventStream = (contentType: string | string[] | undefined): boolean =>
+  typeof contentType === 'string' && contentType.startsWith('text/event-stream')
+
+function judgeHeaders(headers: Record<string, string | string[] | undefined>): Fault | undefined {
+  let count = 0
+  for (const name in headers) {
+    const value = headers[name]
+    count += typeof value === 'string' ? 1 : (value?.length ?? 0)
+  }
+  if (count > MOST_HEADERS) return invalid(`more than ${MOST_HEADERS} response headers`)
+  // Nothing but plain bytes was asked for, and a client was promised none of the others.
+  return headers['content-encoding'] === undefined || headers['content-encoding'] === 'identity'
+    ? undefined
+    : invalid('a compressed response, which was not asked for')
+}
+
+const invalid = (what: string): Fault =>
+  new Fault('upstream_invalid', 'The MCP server sent a broken HTTP response.', {
+    cause: new Error(`The MCP server sent ${what}.`),
+  })
