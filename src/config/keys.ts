@@ -5,6 +5,7 @@ import { auth } from './keys/auth.ts'
 import { databases } from './keys/databases.ts'
 import { limits } from './keys/limits.ts'
 import { mcpServers } from './keys/mcp-servers.ts'
+import { metrics, traces } from './keys/observe.ts'
 import { audit, log, model } from './keys/rest.ts'
 import { server } from './keys/server.ts'
 import { absolutePath, path, secret, withoutPassword } from './leaves.ts'
@@ -57,6 +58,8 @@ export const keys = section(
     audit,
     model,
     log,
+    metrics,
+    traces,
   },
   { later: ['tools', 'tenants', 'oauth'], passedOver: ['$schema'] },
 )

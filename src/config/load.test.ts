@@ -68,6 +68,8 @@ describe('without a file', () => {
       databases: [],
       model: null,
       log: { level: 'info', format: 'json' },
+      metrics: { enabled: true },
+      traces: null,
     })
     expect(loaded?.sources.size).toBe(0)
   })

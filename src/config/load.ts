@@ -62,7 +62,19 @@ export interface Loaded {
 const USUAL_FILES = ['postern.yaml', 'postern.yml', 'postern.json', 'postern.jsonc']
 
 /** Keys that only the native shape has: `databases` is in others, too. */
-const NATIVE_KEYS = ['server', 'dataDir', 'store', 'auth', 'aggregate', 'limits', 'audit', 'model', 'log']
+const NATIVE_KEYS = [
+  'server',
+  'dataDir',
+  'store',
+  'auth',
+  'aggregate',
+  'limits',
+  'audit',
+  'model',
+  'log',
+  'metrics',
+  'traces',
+]
 
 const rows = rowsOf(keys)
 const knownPaths = rows.map((row) => row.path)
@@ -101,7 +113,21 @@ export async function loadSettings(options: LoadOptions): Promise<Result<Loaded,
   const parts = keys.parts(root, { where: root.where, path: '', key: '' }, context)
   await crossCheck(parts, overrides, context)
   warnOfReaders(written.mode, context)
-  const { server, dataDir, store, auth, databases, mcpServers, aggregate, limits, audit, model, log } = parts
+  const {
+    server,
+    dataDir,
+    store,
+    auth,
+    databases,
+    mcpServers,
+    aggregate,
+    limits,
+    audit,
+    model,
+    log,
+    metrics,
+    traces,
+  } = parts
   if (
     report.failed ||
     !server ||
@@ -114,7 +140,9 @@ export async function loadSettings(options: LoadOptions): Promise<Result<Loaded,
     !limits ||
     !audit ||
     !log ||
-    model === undefined
+    !metrics ||
+    model === undefined ||
+    traces === undefined
   )
     return failure()
 
@@ -130,6 +158,8 @@ export async function loadSettings(options: LoadOptions): Promise<Result<Loaded,
     audit,
     model,
     log,
+    metrics,
+    traces,
   }
   return ok({
     settings: freeze(settings),

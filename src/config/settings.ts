@@ -18,6 +18,8 @@ export interface Settings {
   readonly audit: AuditSettings
   readonly model: ModelSettings | null
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly format: 'json' | 'text' }
+  readonly metrics: { readonly enabled: boolean }
+  readonly traces: TraceSettings | null
 }
 
 export interface ServerSettings {
@@ -191,6 +193,15 @@ export interface AuditSettings {
   readonly bufferEvents: number
   readonly flushIntervalMs: number
   readonly retentionMs: number
+}
+
+/** Where spans go: OTLP over HTTP. */
+export interface TraceSettings {
+  readonly endpoint: string
+  readonly headers: Readonly<Record<string, Secret>>
+  /** Part of the requests without a parent of their own that is traced, 0 to 1. */
+  readonly ratio: number
+  readonly serviceName: string
 }
 
 /** Any endpoint that speaks the OpenAI chat completions API. */
