@@ -19,8 +19,11 @@ import type { DirectRoute } from '../../upstreams/direct-route.ts'
 export interface Backends {
   /** False when no server is configured: Postern's own tools are all there is. */
   readonly any: boolean
-  /** One server, for `/{server}/…`. The refusal is `server_not_allowed` or `not_found`. */
-  server(caller: Caller, name: string): Result<Backend, Refusal>
+  /**
+   * One server, for `/{server}/…`. The refusal is `server_not_allowed` or `not_found`, and is recorded, under the
+   * id of the request where one is given.
+   */
+  server(caller: Caller, name: string, requestId?: string): Result<Backend, Refusal>
   /** Every server that the caller may use, and Postern's own tools, under prefixed names: for `/mcp` and `/sse`. */
   aggregate(): Backend
   /** Told with the name of a server that was added, changed or removed, or whose tools changed. */
@@ -31,6 +34,8 @@ export interface Backends {
 export interface Backend {
   /** Name of the server; `null` for all of them together. */
   readonly server: string | null
+  /** How long a conversation without requests is kept for a client that has no session, in milliseconds. */
+  readonly idleMs?: number
   /** Begins a conversation. Throws a `Fault` when the server cannot be reached. */
   open(
     caller: Caller,
