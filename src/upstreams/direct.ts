@@ -6,14 +6,17 @@ import type { DirectReceiver, DirectRequest, DirectRoute } from './direct-route.
 import type { HttpAgent } from './http/agent.ts'
 import type { TokenSource } from './http/client-credentials.ts'
 import { Deadlines, type Due } from './http/deadlines.ts'
-import { judgeError } from './http/judge-error.ts'
+import { judgeError, type Peer } from './http/judge-error.ts'
+import { judgeHeaders } from './http/judge-headers.ts'
 import { judgeStatus } from './http/judge-status.ts'
+import { isEventStream } from './http/media-type.ts'
 import type { HeaderList } from './http/own-headers.ts'
 import { tooLarge } from './http/read-body.ts'
 import type { UpstreamLimits } from './options.ts'
 
 /** What all routes to one server share. */
 export interface DirectParts {
+  readonly peer: Peer
   readonly agent: HttpAgent
   readonly clock: Clock
   /** Path and query of the server's URL. */
@@ -26,9 +29,6 @@ export interface DirectParts {
 
 /** A deadline is noticed that late at most: half of what a person would notice. */
 const DEADLINE_STEP_MS = 100
-
-/** Headers with more lines than this are an attack on whoever has to go through them. */
-const MOST_HEADERS = 100
 
 /** Enough of an error's body to see whether it says that the revision is not spoken. */
 const REFUSAL_BYTES = 2_048
@@ -102,7 +102,7 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
       if (request.trace.tracestate !== undefined) this.#headers.push('tracestate', request.trace.tracestate)
     }
     const { clock, limits } = direct.parts
-    this.dueAt = clock.now() + (request.method === 'POST' ? limits.timeoutMs : limits.connectTimeoutMs)
+    this.dueAt = clock.now() + limits.timeoutMs
     this.#place = direct.deadlines.add(this)
     if (this.#stream) direct.streams += 1
     else direct.calls += 1
@@ -114,7 +114,10 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
     const { tokens, limits } = this.#direct.parts
     if (this.#direct.calls > limits.concurrency || this.#direct.streams > limits.conversations) {
       this.#fail(
-        new Fault('upstream_busy', 'The MCP server has as many requests as it may. Try again shortly.'),
+        new Fault(
+          'upstream_busy',
+          `${this.#direct.parts.peer} has as many requests as it may. Try again shortly.`,
+        ),
       )
       return
     }
@@ -132,7 +135,7 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
       const token = await tokens.fetch()
       if (!this.#over) this.#dispatchWith(token)
     } catch (error) {
-      this.#fail(judgeError(error))
+      this.#fail(judgeError(error, this.#direct.parts.peer))
     }
   }
 
@@ -163,8 +166,8 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
 
   expire(): void {
     this.#fail(
-      new Fault('upstream_timeout', 'The MCP server did not answer in time.', {
-        cause: new Error('The MCP server did not answer a forwarded request in time.'),
+      new Fault('upstream_timeout', `${this.#direct.parts.peer} did not answer in time.`, {
+        cause: new Error(`${this.#direct.parts.peer} did not answer a forwarded request in time.`),
       }),
     )
   }
@@ -184,7 +187,7 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
   ): void {
     // 1xx: the response is still to come.
     if (status < 200 || this.#over) return
-    const { tokens, clock, limits } = this.#direct.parts
+    const { peer, tokens, clock, limits } = this.#direct.parts
     if (status === 401 && tokens && this.#token !== undefined && !this.#retried) {
       tokens.refused(this.#token)
       this.#retried = true
@@ -192,7 +195,8 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
       this.#left = REFUSAL_BYTES
       return
     }
-    const fault = judgeStatus(status, textOf(headers['retry-after']), clock.now()) ?? judgeHeaders(headers)
+    const fault =
+      judgeStatus(status, textOf(headers['retry-after']), clock.now(), peer) ?? judgeHeaders(headers, peer)
     if (fault) {
       this.#fail(fault)
       return
@@ -211,11 +215,11 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
     if (this.#over) return
     this.#left -= chunk.length
     if (this.#repeating) {
-      if (this.#left < 0) this.#fail(judgeStatus(401, undefined, 0) as Fault)
+      if (this.#left < 0) this.#fail(judgeStatus(401, undefined, 0, this.#direct.parts.peer) as Fault)
       return
     }
     if (this.#left < 0) {
-      this.#fail(tooLarge(this.#direct.parts.limits.messageBytes))
+      this.#fail(tooLarge(this.#direct.parts.limits.messageBytes, this.#direct.parts.peer))
       return
     }
     if (this.#refusal !== undefined && this.#refusal.length < REFUSAL_BYTES) {
@@ -238,7 +242,7 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
-    this.#fail(judgeError(error))
+    this.#fail(judgeError(error, this.#direct.parts.peer))
   }
 
   #fail(fault: Fault): void {
@@ -272,24 +276,3 @@ const mayPass = (name: string): boolean => PASSES.has(name) || name.startsWith('
 
 const textOf = (value: string | string[] | undefined): string | undefined =>
   typeof value === 'string' ? value : value?.[0]
-
-const isEventStream = (contentType: string | string[] | undefined): boolean =>
-  typeof contentType === 'string' && contentType.startsWith('text/event-stream')
-
-function judgeHeaders(headers: Record<string, string | string[] | undefined>): Fault | undefined {
-  let count = 0
-  for (const name in headers) {
-    const value = headers[name]
-    count += typeof value === 'string' ? 1 : (value?.length ?? 0)
-  }
-  if (count > MOST_HEADERS) return invalid(`more than ${MOST_HEADERS} response headers`)
-  // Nothing but plain bytes was asked for, and a client was promised none of the others.
-  return headers['content-encoding'] === undefined || headers['content-encoding'] === 'identity'
-    ? undefined
-    : invalid('a compressed response, which was not asked for')
-}
-
-const invalid = (what: string): Fault =>
-  new Fault('upstream_invalid', 'The MCP server sent a broken HTTP response.', {
-    cause: new Error(`The MCP server sent ${what}.`),
-  })

@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { Fault } from '../../lib/fault.ts'
 import { isObject } from '../../lib/json-rpc.ts'
 import type { ClientCredentials } from '../options.ts'
-import { judgeError } from './judge-error.ts'
+import { judgeError, type Peer } from './judge-error.ts'
 import { readBody } from './read-body.ts'
 import { retryAfterOf } from './retry-after.ts'
 
@@ -22,6 +22,8 @@ export interface TokenSource {
 }
 
 export interface TokenSourceParts {
+  /** The server's name in the configuration, for messages. */
+  readonly server: string
   readonly clock: Clock
   /** For the whole exchange with the token endpoint. */
   readonly timeoutMs: number
@@ -37,16 +39,15 @@ const LONGEST_LIFE_S = 86_400
 /** So long a failure is the answer to everybody: many callers must not become a flood at the token endpoint. */
 const FAILURE_MS = 2_000
 
-const PEER = 'The token endpoint of the MCP server'
-
 /** How the client shows its secret (RFC 6749 §2.3.1). */
 type Method = 'basic' | 'post'
 
 /** Tokens by OAuth 2.0 client credentials (RFC 6749 §4.4), for one resource where one is named (RFC 8707). */
 export function openTokenSource(
   options: ClientCredentials,
-  { clock, timeoutMs }: TokenSourceParts,
+  { server, clock, timeoutMs }: TokenSourceParts,
 ): TokenSource {
+  const peer: Peer = `The token endpoint of MCP server "${server}"`
   const endpoint = new URL(options.tokenUrl)
   const pool = new Pool(endpoint.origin, { connections: 1, connectTimeout: timeoutMs, allowH2: false })
   let token: { readonly value: string; readonly renewAt: number } | undefined
@@ -74,7 +75,7 @@ export function openTokenSource(
       body: form.toString(),
       signal,
     })
-    const text = (await readBody(response.body, REPLY_BYTES)).toString('utf8')
+    const text = (await readBody(response.body, REPLY_BYTES, peer)).toString('utf8')
     const retryAfter = response.headers['retry-after']
     return {
       status: response.statusCode,
@@ -86,7 +87,7 @@ export function openTokenSource(
   const fetchNow = async (): Promise<string> => {
     const over = new AbortController()
     const cancel = clock.after(timeoutMs, () => {
-      over.abort(new Fault('upstream_timeout', `${PEER} did not answer in time.`))
+      over.abort(new Fault('upstream_timeout', `${peer} did not answer in time.`))
     })
     try {
       let reply = await ask(method, over.signal)
@@ -97,7 +98,7 @@ export function openTokenSource(
         if (second.status === 200) method = other
         reply = second.status === 200 ? second : reply
       }
-      const granted = judgeReply(reply, clock.now())
+      const granted = judgeReply(reply, clock.now(), peer)
       const lifeMs = Math.min(LONGEST_LIFE_S, granted.lifeS) * 1_000
       token = {
         value: granted.token,
@@ -106,7 +107,7 @@ export function openTokenSource(
       failure = undefined
       return granted.token
     } catch (error) {
-      const fault = judgeError(over.signal.aborted ? over.signal.reason : error, PEER)
+      const fault = judgeError(over.signal.aborted ? over.signal.reason : error, peer)
       failure = { fault, until: clock.now() + FAILURE_MS }
       throw fault
     } finally {
@@ -144,12 +145,16 @@ interface Reply {
 }
 
 /** Judges the reply of a token endpoint (RFC 6749 §5.1, §5.2). */
-function judgeReply(reply: Reply, nowMs: number): { readonly token: string; readonly lifeS: number } {
+function judgeReply(
+  reply: Reply,
+  nowMs: number,
+  peer: Peer,
+): { readonly token: string; readonly lifeS: number } {
   const { status, body } = reply
   if (status === 429) {
     const retryAfterS = retryAfterOf(reply.retryAfter, nowMs)
-    throw new Fault('upstream_busy', `${PEER} asks for fewer requests. Try again later.`, {
-      cause: new Error(`${PEER} answered 429.`),
+    throw new Fault('upstream_busy', `${peer} asks for fewer requests. Try again later.`, {
+      cause: new Error(`${peer} answered 429.`),
       ...(retryAfterS === undefined ? {} : { retryAfterS }),
     })
   }
@@ -157,19 +162,19 @@ function judgeReply(reply: Reply, nowMs: number): { readonly token: string; read
     // Only the registered words are repeated: `error_description` may hold anything.
     const error =
       typeof body?.['error'] === 'string' && ERRORS.has(body['error']) ? ` (${body['error']})` : ''
-    throw new Fault('upstream_unavailable', 'No token could be had for the MCP server.', {
+    throw new Fault('upstream_unavailable', `${peer} gave no token.`, {
       cause: new Error(
-        `${PEER} answered ${status}${error}. Check \`clientCredentials\` of this server: its id, secret, scopes and resource.`,
+        `${peer} answered ${status}${error}. Check \`clientCredentials\` of this server: its id, secret, scopes and resource.`,
       ),
     })
   }
   const value = body?.['access_token']
   const type = body?.['token_type']
   if (typeof value !== 'string' || value.length > LONGEST_TOKEN || !/^[\x21-\x7E]+$/.test(value)) {
-    throw invalid('no usable access token')
+    throw invalid(peer, 'no usable access token')
   }
   if (typeof type !== 'string' || type.toLowerCase() !== 'bearer')
-    throw invalid('a token that is no bearer token')
+    throw invalid(peer, 'a token that is no bearer token')
   const expiresIn = Number(body?.['expires_in'] ?? ASSUMED_LIFE_S)
   return { token: value, lifeS: Number.isFinite(expiresIn) && expiresIn >= 0 ? expiresIn : ASSUMED_LIFE_S }
 }
@@ -184,9 +189,9 @@ const ERRORS: ReadonlySet<string> = new Set([
   'invalid_target',
 ])
 
-const invalid = (what: string): Fault =>
-  new Fault('upstream_invalid', `${PEER} sent something that is no token.`, {
-    cause: new Error(`${PEER} answered with ${what}.`),
+const invalid = (peer: Peer, what: string): Fault =>
+  new Fault('upstream_invalid', `${peer} sent something that is no token.`, {
+    cause: new Error(`${peer} answered with ${what}.`),
   })
 
 function parse(text: string): Readonly<Record<string, unknown>> | undefined {

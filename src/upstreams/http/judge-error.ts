@@ -1,13 +1,13 @@
 import { Fault } from '../../lib/fault.ts'
 
-/** Who is talked to, in the sentences for people: the server itself, or the one that issues its tokens. */
-export type Peer = 'The MCP server' | 'The token endpoint of the MCP server'
+/** Who is talked to, as the sentences for people begin: the server itself, or the one that issues its tokens. */
+export type Peer = `MCP server "${string}"` | `The token endpoint of MCP server "${string}"`
 
 /**
  * What a failed connection or a broken response means. The message is for the caller and names no address; the
  * cause says to an operator what happened, and never holds what was sent or received.
  */
-export function judgeError(error: unknown, peer: Peer = 'The MCP server'): Fault {
+export function judgeError(error: unknown, peer: Peer): Fault {
   if (error instanceof Fault) return error
   const code = codeOf(error)
   if (TIMEOUTS.has(code)) {

@@ -1,4 +1,5 @@
 import { Fault } from '../../lib/fault.ts'
+import type { Peer } from './judge-error.ts'
 import { retryAfterOf } from './retry-after.ts'
 
 /**
@@ -12,12 +13,13 @@ export function judgeStatus(
   status: number,
   retryAfter: string | undefined,
   nowMs: number,
+  peer: Peer,
 ): Fault | undefined {
   if (status >= 200 && status < 300) return undefined
   if (status >= 300 && status < 400) {
-    return new Fault('upstream_invalid', 'The MCP server answered with a redirect, which is not followed.', {
+    return new Fault('upstream_invalid', `${peer} answered with a redirect, which is not followed.`, {
       cause: new Error(
-        `The MCP server answered ${status}, a redirect. Set its \`url\` to the final address: redirects are not followed, so that its credentials go nowhere else.`,
+        `${peer} answered ${status}, a redirect. Set its \`url\` to the final address: redirects are not followed, so that its credentials go nowhere else.`,
       ),
     })
   }
@@ -25,38 +27,38 @@ export function judgeStatus(
     case 401:
     case 407:
       return unavailable(
-        'The MCP server did not accept the credentials configured for it.',
-        `The MCP server answered ${status}: it did not accept the credentials sent to it. Check \`headers\`, \`clientCredentials\` or the user's own credential of this server.`,
+        `${peer} did not accept the credentials configured for it.`,
+        `${peer} answered ${status}: it did not accept the credentials sent to it. Check \`headers\`, \`clientCredentials\` or the user's own credential of this server.`,
       )
     case 403:
       return unavailable(
-        'The MCP server did not accept the credentials configured for it.',
-        'The MCP server answered 403: the credentials sent to it do not allow this. Check what they may do there.',
+        `${peer} did not accept the credentials configured for it.`,
+        `${peer} answered 403: the credentials sent to it do not allow this. Check what they may do there.`,
       )
     case 429: {
       const retryAfterS = retryAfterOf(retryAfter, nowMs)
-      return new Fault('upstream_busy', 'The MCP server asks for fewer requests. Try again later.', {
-        cause: new Error('The MCP server answered 429: too many requests.'),
+      return new Fault('upstream_busy', `${peer} asks for fewer requests. Try again later.`, {
+        cause: new Error(`${peer} answered 429: too many requests.`),
         ...(retryAfterS === undefined ? {} : { retryAfterS }),
       })
     }
     case 408:
     case 504:
-      return new Fault('upstream_timeout', 'The MCP server did not answer in time.', {
-        cause: new Error(`The MCP server, or a proxy in front of it, answered ${status}.`),
+      return new Fault('upstream_timeout', `${peer} did not answer in time.`, {
+        cause: new Error(`${peer}, or a proxy in front of it, answered ${status}.`),
       })
     case 503: {
       const retryAfterS = retryAfterOf(retryAfter, nowMs)
-      return new Fault('upstream_unavailable', 'The MCP server is not available just now.', {
-        cause: new Error('The MCP server, or a proxy in front of it, answered 503.'),
+      return new Fault('upstream_unavailable', `${peer} is not available just now.`, {
+        cause: new Error(`${peer}, or a proxy in front of it, answered 503.`),
         ...(retryAfterS === undefined ? {} : { retryAfterS }),
       })
     }
     default:
       return status >= 400 && status < 500
         ? undefined
-        : new Fault('upstream_invalid', 'The MCP server failed to answer.', {
-            cause: new Error(`The MCP server, or a proxy in front of it, answered ${status}.`),
+        : new Fault('upstream_invalid', `${peer} failed to answer.`, {
+            cause: new Error(`${peer}, or a proxy in front of it, answered ${status}.`),
           })
   }
 }

@@ -1,4 +1,5 @@
 import { Fault } from '../../lib/fault.ts'
+import type { Peer } from './judge-error.ts'
 
 /** A response body as undici gives it: read to its end, or destroyed. */
 export interface ResponseBody extends AsyncIterable<Buffer> {
@@ -10,21 +11,21 @@ export interface ResponseBody extends AsyncIterable<Buffer> {
  *
  * @throws Fault `upstream_invalid` when it is longer than `maxBytes`; the connection is given up then
  */
-export async function readBody(body: ResponseBody, maxBytes: number): Promise<Buffer> {
+export async function readBody(body: ResponseBody, maxBytes: number, peer: Peer): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of body) {
     length += chunk.length
     // Leaving the loop destroys the body, and with it the connection: nothing more is received.
-    if (length > maxBytes) throw tooLarge(maxBytes)
+    if (length > maxBytes) throw tooLarge(maxBytes, peer)
     chunks.push(chunk)
   }
   return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)
 }
 
-export const tooLarge = (maxBytes: number): Fault =>
-  new Fault('upstream_invalid', 'The MCP server sent a message that is too large.', {
+export const tooLarge = (maxBytes: number, peer: Peer): Fault =>
+  new Fault('upstream_invalid', `${peer} sent a message that is too large.`, {
     cause: new Error(
-      `The MCP server sent a message of more than ${maxBytes} bytes. Raise \`messageBytes\` of this server if it is meant to.`,
+      `${peer} sent a message of more than ${maxBytes} bytes. Raise \`messageBytes\` of this server if it is meant to.`,
     ),
   })
