@@ -7,6 +7,8 @@ import type { Level } from '../identity/grant.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Observe } from '../observe/observation.ts'
 import type { Pipeline, ToolCall } from './call.ts'
+import { elapsedMs } from './elapsed-ms.ts'
+import { faultCode } from './fault-code.ts'
 import type { ParsedCall, Tool, ToolResult } from './tool.ts'
 
 export interface PipelineParts {
@@ -199,12 +201,3 @@ function unknownTool(name: string): Refusal {
     allowed: 'the tools that tools/list or GET /mcp/tools names',
   })
 }
-
-function faultCode(fault: unknown): string {
-  return typeof fault === 'object' && fault !== null && 'code' in fault && typeof fault.code === 'string'
-    ? fault.code
-    : 'internal'
-}
-
-/** Milliseconds with microseconds, as the record keeps them. */
-const elapsedMs = (startedAt: number): number => Math.round((performance.now() - startedAt) * 1000) / 1000

@@ -1,0 +1,90 @@
+import type { Refusal } from '../../access/refusal.ts'
+import { stoppedBy, stopRefusal } from '../../access/stop-refusal.ts'
+import type { Caller } from '../../identity/caller.ts'
+import { isObject, type Params } from '../../lib/json-rpc.ts'
+import type { Conversation, Listening, ServerFacts } from '../../upstreams/conversation.ts'
+import { faultCode } from '../fault-code.ts'
+import type {
+  AdmittedRequest,
+  Admission,
+  GuardedAnswer,
+  GuardedConversation,
+  GuardedRequest,
+} from './backend.ts'
+import type { Result } from '../../lib/result.ts'
+
+/** The rules of the server, as its conversations need them. */
+export interface Guard {
+  admitThrough(
+    conversation: Conversation,
+    request: AdmittedRequest,
+  ): Promise<Result<Admission, Refusal>> | Result<Admission, Refusal>
+  visibleTools(caller: Caller, tools: readonly Params[]): readonly Params[]
+  decideUse(caller: Caller): { readonly outcome: 'allow' | 'refuse' }
+}
+
+/** What a client tells a server without being asked. Others belong to a request, or could be anything. */
+const NOTIFICATIONS: ReadonlySet<string> = new Set([
+  'notifications/roots/list_changed',
+  'notifications/progress',
+  'notifications/tasks/status',
+])
+
+/** A conversation with one server: every request is decided by the grant as it is then. */
+export class ServerConversation implements GuardedConversation {
+  readonly #guard: Guard
+  readonly #conversation: Conversation
+
+  constructor(guard: Guard, conversation: Conversation) {
+    this.#guard = guard
+    this.#conversation = conversation
+  }
+
+  get about(): ServerFacts {
+    return this.#conversation.about
+  }
+
+  async request(call: GuardedRequest): Promise<GuardedAnswer> {
+    const pending = this.#guard.admitThrough(this.#conversation, call)
+    const admitted = pending instanceof Promise ? await pending : pending
+    if (!admitted.ok) return { kind: 'refused', refusal: admitted.error }
+    const admission = admitted.value
+    if (call.signal.aborted) {
+      const refusal = stopRefusal(stoppedBy(call.signal))
+      admission.settle('failed', { rule: refusal.rule })
+      return { kind: 'refused', refusal }
+    }
+    try {
+      const answer = await this.#conversation.request(call)
+      if (answer.kind === 'error') {
+        admission.settle('failed', { rule: `rpc.${answer.error.code}` })
+        return answer
+      }
+      admission.settle('done')
+      return call.method === 'tools/list' ? this.#visible(call.caller, answer.result) : answer
+    } catch (fault) {
+      const rule = call.signal.aborted ? stopRefusal(stoppedBy(call.signal)).rule : faultCode(fault)
+      admission.settle('failed', { rule })
+      throw fault
+    }
+  }
+
+  notify(method: string, params: Params): void {
+    if (NOTIFICATIONS.has(method)) this.#conversation.notify(method, params)
+  }
+
+  async listen(caller: Caller, wanted: Listening): Promise<Listening> {
+    if (this.#guard.decideUse(caller).outcome === 'refuse') return {}
+    return await this.#conversation.listen(wanted)
+  }
+
+  close(): void {
+    this.#conversation.close()
+  }
+
+  #visible(caller: Caller, result: Params): GuardedAnswer {
+    const tools: readonly unknown[] = Array.isArray(result['tools']) ? result['tools'] : []
+    const visible = this.#guard.visibleTools(caller, tools.filter(isObject))
+    return { kind: 'result', result: { ...result, tools: visible } }
+  }
+}
