@@ -75,6 +75,14 @@ interface Summary {
     readonly database: string
     readonly user: string
   }[]
+  readonly mcp_servers: readonly {
+    readonly name: string
+    readonly transport: string
+    /** The program, or the URL without its query. */
+    readonly target: string
+    /** Names of the tokens that may use it; `null`: every valid credential. */
+    readonly tokens: readonly string[] | null
+  }[]
   readonly model: string | null
   readonly warnings: readonly string[]
 }
@@ -82,6 +90,7 @@ interface Summary {
 /** What was understood: names and places, never a secret. */
 async function summary({ settings, file, dialect, warnings }: ReadSettings): Promise<Summary> {
   const { formatAddress } = await import('../src/lib/address.ts')
+  const { withoutQuery } = await import('../src/config/difference.ts')
   return {
     file,
     dialect,
@@ -99,6 +108,12 @@ async function summary({ settings, file, dialect, warnings }: ReadSettings): Pro
       port,
       database,
       user,
+    })),
+    mcp_servers: settings.mcpServers.map(({ name, reach, rules }) => ({
+      name,
+      transport: reach.kind === 'stdio' ? 'stdio' : reach.transport,
+      target: reach.kind === 'stdio' ? reach.command : withoutQuery(reach.url),
+      tokens: rules.authTokens,
     })),
     model: settings.model?.model ?? null,
     warnings,
@@ -133,6 +148,15 @@ function summaryLines(shown: Summary, { style }: Invocation): readonly string[] 
               `${name}${at === 0 ? ' (default)' : ''}: ${database} on ${host}:${port} as ${user}`,
             ] as const,
         )),
+    ...shown.mcp_servers.map(
+      ({ name, transport, target, tokens }, at) =>
+        [
+          at === 0 ? 'MCP servers' : '',
+          `${name}: ${target} (${transport === 'auto' ? 'transport found out' : transport}; ${
+            tokens === null ? 'any token' : tokens.length === 0 ? 'no token' : `tokens ${tokens.join(', ')}`
+          })`,
+        ] as const,
+    ),
     ...(shown.model === null ? [] : [['Model', shown.model] as const]),
   ]
   const warnings =

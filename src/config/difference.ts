@@ -82,8 +82,14 @@ function same(a: unknown, b: unknown): boolean {
   return a === b || (isNothing(a) && isNothing(b))
 }
 
+/** A query may hold a key. */
+export const withoutQuery = (url: string): string => url.replace(/\?[\s\S]*$/, '?…')
+
 function show(path: string, value: unknown): string | null {
   if (isNothing(value)) return null
+  if (/^mcpServers\..*\.reach\.url$/.test(path)) return withoutQuery(String(value))
+  // A program can be given its key on the command line, for want of another way.
+  if (/^mcpServers\..*\.reach\.args$/.test(path)) return '[arguments]'
   if (value instanceof Secret) return '[secret]'
   if (/^auth\.tokens\..*\.hash$/.test(path)) return `${String(value).slice(0, 12)}…`
   if (path.endsWith('.sslRootCert')) return '[certificate]'

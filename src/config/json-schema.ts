@@ -8,7 +8,7 @@ const REFERENCE: JsonSchema = {
     { type: 'string', pattern: '\\$env:[A-Za-z_][A-Za-z0-9_]*' },
     {
       type: 'object',
-      properties: { $env: { type: 'string' } },
+      properties: { $env: { type: 'string' }, default: { type: 'string' } },
       required: ['$env'],
       additionalProperties: false,
     },

@@ -94,8 +94,9 @@ export async function loadSettings(options: LoadOptions): Promise<Result<Loaded,
     file === null ? { root: emptyMap(), mode: 0, digest: null } : await readWritten(file, report)
   if (!written) return failure()
 
-  const resolved = resolveReferences(written.root, env, report)
-  const dialect = dialectOf(resolved, NATIVE_KEYS)
+  const dialect = dialectOf(written.root, NATIVE_KEYS)
+  const prepared = dialect?.prepare?.(written.root, report) ?? written.root
+  const resolved = resolveReferences(prepared, env, report)
   const native = dialect ? dialect.translate(resolved, { report, env }) : resolved
   const root = applyOptions(applyEnvironment(native, env, rows, report), overrides)
 

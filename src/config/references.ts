@@ -9,7 +9,8 @@ const LONGEST_CHAIN = 8
 const REFERENCE = /(\$?)\$env:([A-Za-z_][A-Za-z0-9_]*)(\|[\s\S]*)?/
 
 /**
- * Replaces every `$env:NAME`, `$env:NAME|default` and `{"$env": "NAME"}` by what the environment says.
+ * Replaces every `$env:NAME`, `$env:NAME|default` and `{"$env": "NAME"}` (which may have a `default`, too) by what
+ * the environment says.
  * The default runs to the end of the value and may hold a reference itself; `$$env:` is the text `$env:`.
  * An empty variable counts as missing: an empty credential is never what somebody meant.
  * All missing names are reported, each where it stands.
@@ -28,12 +29,29 @@ export function resolveReferences(root: MapNode, env: Environment, report: Repor
   return { ...root, entries: root.entries.map((entry) => ({ ...entry, value: resolve(entry.value) })) }
 }
 
+/** Every object form as the text form that means the same; nothing is looked up. */
+export function referencesAsText<N extends Node>(node: N): N | ScalarNode {
+  if (node.kind === 'list') return { ...node, items: node.items.map((item) => referencesAsText(item)) }
+  if (node.kind === 'scalar') return node
+  const named = namedReference(node)
+  if (named) return named
+  const entries = node.entries.map((entry) => ({ ...entry, value: referencesAsText(entry.value) }))
+  return { ...node, entries }
+}
+
 /** The object form, as the text form that means the same. */
 function namedReference(node: MapNode): ScalarNode | undefined {
-  const [only, ...others] = node.entries
-  if (only?.key !== '$env' || others.length > 0) return undefined
-  if (only.value.kind !== 'scalar' || typeof only.value.value !== 'string') return undefined
-  return scalar(`$env:${only.value.value}`, node)
+  const member = (key: string): string | undefined => {
+    const value = node.entries.find((entry) => entry.key === key)?.value
+    return value?.kind === 'scalar' && typeof value.value === 'string' ? value.value : undefined
+  }
+  const name = member('$env')
+  if (name === undefined) return undefined
+  if (node.entries.length === 1) return scalar(`$env:${name}`, node)
+  const fallback = member('default')
+  return node.entries.length === 2 && fallback !== undefined
+    ? scalar(`$env:${name}|${fallback}`, node)
+    : undefined
 }
 
 function substitute(node: ScalarNode, env: Environment, report: Report): ScalarNode {

@@ -1,8 +1,11 @@
 import { entryOf, type MapNode } from '../node.ts'
 import type { Dialect } from './dialect.ts'
+import { mcpClient } from './mcp-client.ts'
+import { mcpFront } from './mcp-front.ts'
 import { pgedge } from './pgedge.ts'
 
-const DIALECTS: readonly Dialect[] = [pgedge]
+/** The one with the most general keys comes last. */
+const DIALECTS: readonly Dialect[] = [pgedge, mcpFront, mcpClient]
 
 /** The foreign shape a file is written in; `undefined` for the native one. */
 export function dialectOf(root: MapNode, nativeOnlyKeys: readonly string[]): Dialect | undefined {

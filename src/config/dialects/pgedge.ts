@@ -1,18 +1,18 @@
-import { nearestWord } from '../../lib/spelling.ts'
 import {
   emptyMap,
   entryOf,
-  isAbsent,
   type ListNode,
   type MapNode,
   memberPath,
   type Node,
   NOWHERE,
   scalar,
-  type ScalarNode,
   withEntry,
 } from '../node.ts'
 import type { Dialect, DialectContext } from './dialect.ts'
+import { goDuration } from './go-duration.ts'
+import { ignoreOthers } from './ignore-others.ts'
+import { filled, isFalse, isTrue } from './says.ts'
 
 /**
  * The YAML of pgEdge's PostgreSQL MCP server: `http`, `databases` (or one `database` in older files), with
@@ -39,7 +39,7 @@ export const pgedge: Dialect = {
   },
   translate(root, context) {
     const known = ['http', 'databases', 'database', 'data_dir']
-    ignoreOthers(root, known, WHY_NOT, context)
+    ignoreOthers(root, known, WHY_NOT, context, FOREIGN_DATABASE_KEYS)
     let native = emptyMap(root.where)
     native = translateHttp(entryOf(root, 'http'), native, context)
     const databases = translateDatabases(root, context)
@@ -264,63 +264,7 @@ function translateDatabase(item: Node, first: boolean, context: DialectContext):
     ],
     WHY_NOT,
     context,
+    FOREIGN_DATABASE_KEYS,
   )
   return native
-}
-
-const GO_UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const
-
-/** `1h30m` as a number of milliseconds; anything else stays as it is, to be judged as a native length of time. */
-function goDuration(node: ScalarNode): ScalarNode {
-  if (!/^(?:\d{1,9}(?:\.\d{1,3})?(?:ms|s|m|h))+$/.test(node.text)) return node
-  let total = 0
-  for (const [, count, unit] of node.text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g))
-    total += Number(count) * GO_UNITS_MS[unit as keyof typeof GO_UNITS_MS]
-  return { ...scalar(Math.round(total), node), hidden: node.hidden }
-}
-
-/** Whether a value says anything: `token_file: ""` is the way such files say "the default". */
-const filled = (node: Node): boolean =>
-  !isAbsent(node) && !(node.kind === 'scalar' && node.value === '' && !node.broken)
-
-const isFalse = (node: Node): boolean =>
-  node.kind === 'scalar' && (node.value === false || node.value === 'false')
-
-const isTrue = (node: Node): boolean =>
-  node.kind === 'scalar' && (node.value === true || node.value === 'true')
-
-/**
- * Says of every other key, by name, that it has no effect. Switched-off and empty ones change nothing and
- * are passed over. A key that looks like a misspelt one is a problem: `sslmod: verify-full` with no effect
- * would be a door left open.
- */
-function ignoreOthers(
-  map: MapNode,
-  known: readonly string[],
-  reasons: Readonly<Record<string, string>>,
-  { report }: DialectContext,
-): void {
-  for (const entry of map.entries) {
-    if (known.includes(entry.key) || isAbsent(entry.value)) continue
-    const at = { where: entry.where, path: memberPath(map.path, entry.key) }
-    const reason = Object.hasOwn(reasons, entry.key) ? reasons[entry.key] : undefined
-    const meant =
-      reason === undefined && !FOREIGN_DATABASE_KEYS.includes(entry.key)
-        ? nearestWord(entry.key, known)
-        : undefined
-    if (meant !== undefined) {
-      report.problem(
-        'config_unknown_key',
-        at,
-        `is not a key of ${map.path === '' ? 'the configuration' : map.path}`,
-        meant,
-      )
-      continue
-    }
-    report.warning(
-      'config_ignored',
-      at,
-      reason === undefined ? 'has no effect here' : `has no effect here: ${reason}`,
-    )
-  }
 }
