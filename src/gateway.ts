@@ -15,7 +15,8 @@ import type { Clock } from './lib/clock.ts'
 import { Fault } from './lib/fault.ts'
 import type { Secret } from './lib/secret.ts'
 import { createMcpEndpoint } from './mcp/endpoint.ts'
-import type { Observe } from './observe/observation.ts'
+import { openMetrics } from './observe/metrics/open.ts'
+import { type Observe, observer } from './observe/observation.ts'
 import { openStore } from './store/open.ts'
 import { builtinTools } from './tools/builtin.ts'
 import { openModel } from './tools/model/open.ts'
@@ -59,9 +60,11 @@ const DEMO_LIMITS = {
  * @throws Fault with a code and a message for the operator
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { settings, clock, observe } = options
+  const { settings, clock } = options
+  const metrics = settings.metrics.enabled ? openMetrics({ version: version() }) : null
+  const observe = metrics ? observer(options.observe, metrics.observe) : options.observe
   const startedAt = performance.now()
-  const closers: (() => Promise<void> | void)[] = []
+  const closers: (() => Promise<void> | void)[] = [() => metrics?.close()]
   const close = async (): Promise<void> => {
     const faults: unknown[] = []
     for (let closer = closers.pop(); closer; closer = closers.pop()) {
@@ -146,9 +149,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       identityReady: () => identity.ready(),
       audit,
       observe,
+      metrics,
       clock,
       limits,
       serverInfo,
+    })
+    metrics?.watch({
+      databases: () => databases.status(),
+      mcp: () => mcp.counts(),
+      audit: () => audit.counts(),
     })
     const server = createHttpServer({
       ...settings.server,

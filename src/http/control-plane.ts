@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono'
-import { decide, OWN_SERVER } from '../access/decide.ts'
+import { decide, OWN_SERVER, type ToolRule } from '../access/decide.ts'
 import { type Refusal, refusal } from '../access/refusal.ts'
 import type { AuditEvent } from '../audit/entry.ts'
 import type { AuditLog } from '../audit/open.ts'
@@ -8,6 +8,7 @@ import type { Caller } from '../identity/caller.ts'
 import type { Tokens } from '../identity/tokens.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Result } from '../lib/result.ts'
+import type { Metrics } from '../observe/metrics/open.ts'
 import type { Observe } from '../observe/observation.ts'
 import type { Pipeline } from '../tools/call.ts'
 import type { ControlContext } from './control-context.ts'
@@ -32,6 +33,8 @@ export interface ControlPlaneParts {
   readonly identityReady: () => boolean
   readonly audit: Pick<AuditLog, 'record' | 'room' | 'search' | 'verify'>
   readonly observe: Observe
+  /** `null` where they are switched off. */
+  readonly metrics: Pick<Metrics, 'read'> | null
   readonly clock: Clock
   readonly limits: { readonly jsonDepth: number; readonly rows: number; readonly resultBytes: number }
   readonly serverInfo: { readonly name: string; readonly version: string }
@@ -65,7 +68,7 @@ async function serveRoute(c: Context<Env>, route: Route, parts: ControlPlanePart
   try {
     const result = await route.serve(c.req.raw, c.req.param(), context, parts.limits.jsonDepth)
     if (route.administers && caller) recordAct(route, caller, context, parts, startedAt, result)
-    return result.ok ? json(result.value.status, result.value.body) : refuse(result.error, context, c)
+    return result.ok ? written(result.value) : refuse(result.error, context, c)
   } catch (thrown) {
     if (route.administers && caller) recordAct(route, caller, context, parts, startedAt, undefined)
     throw thrown
@@ -80,8 +83,7 @@ function decideRoute(
   { audit, clock }: ControlPlaneParts,
 ): Refusal | undefined {
   if (route.access === 'public' || route.access === 'anyone') return undefined
-  const rule = { name: route.name, server: OWN_SERVER, level: route.access, scopes: [] }
-  const decision = decide(caller.grant, caller.credential, { tool: rule }, clock.now())
+  const decision = decide(caller.grant, caller.credential, { tool: ruleOf(route, caller) }, clock.now())
   audit.record({
     ...facts(route, caller, context),
     kind: 'decision',
@@ -89,7 +91,17 @@ function decideRoute(
     at: clock.now(),
     rule: decision.rule,
   })
-  return decision.outcome === 'refuse' ? decision.refusal : undefined
+  if (decision.outcome === 'allow') return undefined
+  const { orScope } = route
+  const allowed = `level ${route.access}, or the scope ${orScope} given by name`
+  return orScope === undefined ? decision.refusal : { ...decision.refusal, allowed }
+}
+
+/** A scope that a route takes in place of its level counts only where the credential was given it by name. */
+function ruleOf({ name, access, orScope }: Route, { grant }: Caller): ToolRule {
+  const byScope = orScope !== undefined && grant.scopes !== 'all' && grant.scopes.includes(orScope)
+  const level = access === 'public' || access === 'anyone' || byScope ? 'read-only' : access
+  return { name, server: OWN_SERVER, level, scopes: byScope ? [orScope] : [] }
 }
 
 function recordAct(
@@ -177,6 +189,11 @@ const wireContext = (context: ControlContext, path: string): WireContext => ({
 })
 
 const errorResponse = ({ status, headers, body }: WireError): Response => json(status, body, headers)
+
+function written({ status, body, contentType }: RouteReply): Response {
+  if (contentType === undefined) return json(status, body)
+  return new Response(String(body), { status, headers: { 'content-type': contentType } })
+}
 
 const json = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Response =>
   new Response(`${JSON.stringify(body)}\n`, {

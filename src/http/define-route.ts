@@ -16,6 +16,8 @@ export interface RouteReply {
   readonly body: unknown
   /** What was administered, for the audit: an id, never a value. */
   readonly target?: string
+  /** The type of a `body` that is text and not to be written as JSON. */
+  readonly contentType?: string
 }
 
 export interface RouteInput<A extends RouteAccess, P, Q, B> {
@@ -23,6 +25,8 @@ export interface RouteInput<A extends RouteAccess, P, Q, B> {
   readonly params: P
   readonly query: Q
   readonly body: B
+  /** The `Accept` header. */
+  readonly accept: string | undefined
   readonly context: ControlContext
 }
 
@@ -37,6 +41,8 @@ export interface RouteSpec<A extends RouteAccess, P, Q, B> {
   readonly name: string
   readonly summary: string
   readonly access: A
+  /** Lets a credential below that level in, too, whose scopes name this one. `all` does not name it. */
+  readonly orScope?: string
   /** An administrative act: what came of it is recorded, too. */
   readonly administers?: boolean
   readonly params?: z.ZodType<P>
@@ -48,6 +54,8 @@ export interface RouteSpec<A extends RouteAccess, P, Q, B> {
   readonly status: number
   readonly description: string
   readonly reply: z.ZodType
+  /** Media types of the reply, where it is not JSON. */
+  readonly replyTypes?: readonly string[]
   /** The refusals that are this route's own, beside those any route may give. */
   readonly refusals: readonly RefusalCode[]
 }
@@ -89,6 +97,7 @@ export function defineRoute<A extends RouteAccess, P = unknown, Q = unknown, B =
         params: params.value as P,
         query: query.value as Q,
         body: body.value as B,
+        accept: request.headers.get('accept') ?? undefined,
         context,
       })
     },

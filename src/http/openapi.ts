@@ -55,7 +55,12 @@ function operation(route: Route): Json {
     responses: {
       [route.status]: {
         description: route.description,
-        content: { 'application/json': { schema: jsonSchema(route.reply, 'output') } },
+        content: Object.fromEntries(
+          (route.replyTypes ?? ['application/json']).map((type) => [
+            type,
+            { schema: jsonSchema(route.reply, 'output') },
+          ]),
+        ),
       },
       ...errorResponses(route),
     },

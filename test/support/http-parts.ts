@@ -215,6 +215,7 @@ export function controlParts(clock: Clock, tools = plainTools) {
     identityReady: () => true,
     audit,
     observe,
+    metrics: { read: async () => await Promise.resolve({ contentType: 'text/plain', text: 'up 1\n' }) },
     clock,
     limits: { jsonDepth: 64, rows: 100, resultBytes: 1_000_000 },
     serverInfo: { name: 'Postern', version: '0.0.1' },

@@ -3,6 +3,7 @@ import type { Route } from '../define-route.ts'
 import { accessRoutes } from './access.ts'
 import { auditRoutes } from './audit.ts'
 import { healthRoutes } from './health.ts'
+import { metricsRoutes } from './metrics.ts'
 import { openApiRoutes } from './openapi.ts'
 import { queryRoutes } from './query.ts'
 import { tokenRoutes } from './tokens.ts'
@@ -19,6 +20,7 @@ export function controlRoutes(parts: ControlPlaneParts): readonly Route[] {
     ...accessRoutes(parts),
     ...tokenRoutes(parts),
     ...auditRoutes(parts),
+    ...metricsRoutes(parts),
   ]
   return [...routes, ...openApiRoutes(parts, routes)]
 }
