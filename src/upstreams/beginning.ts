@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
-import type { ClientFacts, Inbox } from './conversation.ts'
+import type { ClientFacts, Conversation, Inbox } from './conversation.ts'
+import type { RpcLink } from './link.ts'
 
 /** What a conversation begins with, whatever revision it then speaks. */
 export interface Beginning {
@@ -13,3 +14,6 @@ export interface Beginning {
   /** For requests that the conversation makes on its own account, such as subscriptions. */
   readonly timeoutMs: number
 }
+
+/** Begins a conversation over a link, which is closed when that fails. */
+export type OpenConversation = (link: RpcLink, beginning: Beginning) => Promise<Conversation>

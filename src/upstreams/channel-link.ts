@@ -1,6 +1,14 @@
 import { Fault } from '../lib/fault.ts'
 import { isObject, type Params, type RequestId } from '../lib/json-rpc.ts'
-import type { Exchange, LinkListener, OpenRequest, RpcLink, RpcMessage, RpcResponse } from './link.ts'
+import type {
+  Exchange,
+  LinkListener,
+  OpenRequest,
+  RpcLink,
+  RpcMessage,
+  RpcRequest,
+  RpcResponse,
+} from './link.ts'
 import { isRequestId, parseMessages, readMessage } from './read-messages.ts'
 import { writeMessage } from './write-message.ts'
 
@@ -17,6 +25,8 @@ export interface Channel {
    */
   send(text: string, failed: (fault: Error) => void, headers?: Readonly<Record<string, string>>): void
   close(): void
+  /** Told of a time-out; `timeouts` in a row since the server last said anything. A stopped process looks like this. */
+  silent?(timeouts: number): void
 }
 
 /** What `ChannelLink.receive` made of a text. */
@@ -38,19 +48,11 @@ export class ChannelLink implements RpcLink {
   #listener: LinkListener | undefined
   #ended: Error | undefined
   #silentTimeouts = 0
+  #silentUpTo = 0
   #early: RpcMessage[] = []
 
   constructor(channel: Channel) {
     this.#channel = channel
-  }
-
-  /** Time-outs in a row since the server last said anything: a stopped process looks like this. */
-  get silentTimeouts(): number {
-    return this.#silentTimeouts
-  }
-
-  get pending(): number {
-    return this.#pending.size
   }
 
   listen(listener: LinkListener): void {
@@ -65,10 +67,7 @@ export class ChannelLink implements RpcLink {
     return { id, answer: this.#exchange({ kind: 'request', id, ...message }, exchange) }
   }
 
-  async #exchange(
-    message: RpcMessage & { readonly id: RequestId },
-    exchange: Exchange,
-  ): Promise<RpcResponse> {
+  async #exchange(message: RpcRequest & { readonly id: number }, exchange: Exchange): Promise<RpcResponse> {
     const { signal, headers } = exchange
     signal.throwIfAborted()
     if (this.#ended) throw this.#ended
@@ -76,11 +75,15 @@ export class ChannelLink implements RpcLink {
       throw new Fault('upstream_busy', 'The MCP server has too many requests to answer.', { retryAfterS: 1 })
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
-        if (signal.reason instanceof Fault && signal.reason.code === 'upstream_timeout')
-          this.#silentTimeouts += 1
         settle(() => {
           reject(signal.reason as Error)
         })
+        if (!(signal.reason instanceof Fault) || signal.reason.code !== 'upstream_timeout') return
+        // Requests that waited side by side are one sign, not several.
+        if (message.id <= this.#silentUpTo) return
+        this.#silentUpTo = this.#lastId
+        this.#silentTimeouts += 1
+        this.#channel.silent?.(this.#silentTimeouts)
       }
       const settle = (finish: () => void): void => {
         if (!this.#pending.delete(message.id)) return
@@ -175,7 +178,7 @@ export class ChannelLink implements RpcLink {
 
   #end(fault: Error): void {
     this.#ended ??= fault
-    for (const pending of [...this.#pending.values()]) pending.failed(this.#ended)
+    for (const pending of this.#pending.values()) pending.failed(this.#ended)
   }
 
   #failPending(value: unknown, fault: Error): boolean {

@@ -1,8 +1,11 @@
 import type { Caller } from '../identity/caller.ts'
+import type { Lifelines } from '../identity/lifelines.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Params } from '../lib/json-rpc.ts'
 import type { Revision } from '../lib/revisions.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Observe } from '../observe/observation.ts'
+import type { OpenConversation } from './beginning.ts'
 import type { ClientFacts, Conversation, Inbox } from './conversation.ts'
 import type { DirectRoute } from './direct-route.ts'
 import type { HttpReach, StdioReach, UpstreamOptions } from './options.ts'
@@ -42,11 +45,17 @@ export interface ReachFacts {
   /** Milliseconds since the epoch. */
   readonly probedAt: number | null
   readonly processes: number
+  /** Processes started in place of one that had ended by itself. */
+  readonly restarts: number
+  /** Requests that run along `direct`, which bounds them itself. */
+  readonly running: number
 }
 
 export interface ReachParts {
   readonly clock: Clock
   readonly observe: Observe
+  /** What Postern says of itself where it speaks on its own account. */
+  readonly clientInfo: Params
 }
 
 export type OpenHttpReach = (
@@ -60,6 +69,9 @@ export type OpenStdioReach = (
 ) => Reach
 
 export interface StdioParts {
+  /** Ends the processes of a credential with it. */
+  readonly lifelines: Lifelines
+  readonly openStateless: OpenConversation
   /** The environment of Postern itself, of which a short safe list is passed on. */
   readonly environment: Readonly<Record<string, string | undefined>>
 }

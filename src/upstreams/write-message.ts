@@ -1,4 +1,5 @@
 import type { RequestId, RpcFailure } from '../lib/json-rpc.ts'
+import { unreachable } from '../lib/unreachable.ts'
 import type { RpcMessage } from './link.ts'
 
 /** A message as it goes over the wire, on one line: JSON escapes line ends in texts. */
@@ -23,5 +24,7 @@ function onWire(message: RpcMessage): WireMessage {
       return { jsonrpc: '2.0', id: message.id, result: message.result }
     case 'error':
       return { jsonrpc: '2.0', id: message.id, error: message.error }
+    default:
+      return unreachable(message)
   }
 }

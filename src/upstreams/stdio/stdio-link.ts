@@ -11,9 +11,14 @@ const SHOWN_GARBAGE = 200
 /** Garbage that goes to the log, of one process. */
 const MOST_LOGGED_GARBAGE = 20
 
+/** Time-outs in a row without a word, after which a process is taken for stopped or stuck, and ended. */
+const MOST_SILENT_TIMEOUTS = 2
+
 export interface StdioLinkOptions extends ProcessOptions {
   readonly messageBytes: number
   readonly observe: Observe
+  /** Called once, when nothing more will come. */
+  readonly onOver: (fault: Fault) => void
 }
 
 /** Starts a server's process and speaks JSON-RPC with it over its pipes, one message a line. */
@@ -30,14 +35,30 @@ export class StdioLink extends ChannelLink {
           'upstream_unavailable',
           `${fault.message.slice(0, -1)}, in the middle of a message.`,
         )
-      this.ended(reason ?? fault)
+      over(reason ?? fault)
     })
+    let isOver = false
+    const over = (fault: Fault): void => {
+      if (isOver) return
+      isOver = true
+      options.onOver(fault)
+      this.ended(fault)
+    }
     super({
       send(text) {
         child.write(text)
       },
       close() {
         child.stop('kindly')
+      },
+      silent(timeouts) {
+        if (timeouts < MOST_SILENT_TIMEOUTS || reason) return
+        reason = new Fault(
+          'upstream_unavailable',
+          `MCP server "${server}" said nothing any more, and was ended.`,
+        )
+        child.kill()
+        over(reason)
       },
     })
     this.process = child
@@ -53,8 +74,7 @@ export class StdioLink extends ChannelLink {
       broken: (what) => {
         reason = new Fault('upstream_invalid', `MCP server "${server}" sent ${what}, and was ended.`)
         child.kill()
-        // At once: the end of the process may take its time.
-        this.ended(reason)
+        over(reason)
       },
     })
     logLines(child.stderr, server, { clock, observe })

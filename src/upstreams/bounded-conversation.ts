@@ -1,0 +1,162 @@
+import { Fault } from '../lib/fault.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Params } from '../lib/json-rpc.ts'
+import type { Observe } from '../observe/observation.ts'
+import type {
+  Answer,
+  Ask,
+  Conversation,
+  Inbox,
+  Listening,
+  OutgoingRequest,
+  ServerFacts,
+} from './conversation.ts'
+import { type Deadline, deadline } from './deadline.ts'
+
+/** The requests that run on one server, of all conversations. */
+export interface Running {
+  /** @throws Fault `upstream_busy` */
+  begin(): void
+  end(): void
+}
+
+export interface BoundedConversationOptions {
+  readonly server: string
+  readonly inner: Conversation
+  readonly inbox: Inbox
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly running: Running
+  /** Called once, however it ends. */
+  readonly onOver: () => void
+}
+
+/** A conversation whose requests are counted and timed, and cancelled when it ends. */
+export class BoundedConversation implements Conversation {
+  readonly #options: BoundedConversationOptions
+  readonly #open = new Set<Deadline>()
+  #ended: Error | undefined
+
+  constructor(options: BoundedConversationOptions) {
+    this.#options = options
+  }
+
+  get about(): ServerFacts {
+    return this.#options.inner.about
+  }
+
+  async request(call: OutgoingRequest): Promise<Answer> {
+    const { inner, running } = this.#options
+    if (this.#ended) throw this.#ended
+    running.begin()
+    const time = this.#time(call.method, call.signal)
+    const { ask } = call
+    try {
+      return await inner.request({
+        ...call,
+        signal: time.signal,
+        ...(ask ? { ask: whileSuspended(time, ask) } : {}),
+      })
+    } finally {
+      this.#done(time)
+      running.end()
+    }
+  }
+
+  notify(method: string, params: Params): void {
+    if (!this.#ended) this.#options.inner.notify(method, params)
+  }
+
+  async listen(wanted: Listening): Promise<Listening> {
+    if (this.#ended) throw this.#ended
+    return this.#options.inner.listen(wanted)
+  }
+
+  close(): void {
+    const { server, inner } = this.#options
+    if (
+      this.#over(
+        new Fault('upstream_unavailable', `The conversation with MCP server "${server}" was closed.`),
+      )
+    )
+      inner.close()
+  }
+
+  /** Closes, and tells its owner why. */
+  end(fault: Error): void {
+    if (!this.#over(fault)) return
+    this.#options.inner.close()
+    this.#options.inbox.ended(fault)
+  }
+
+  /** The server ended it. */
+  ended(fault: Error): void {
+    if (this.#over(fault)) this.#options.inbox.ended(fault)
+  }
+
+  #over(fault: Error): boolean {
+    if (this.#ended) return false
+    this.#ended = fault
+    for (const time of this.#open) time.abort(fault)
+    this.#options.onOver()
+    return true
+  }
+
+  #time(method: string, signal: AbortSignal): Deadline {
+    const { clock, timeoutMs, server } = this.#options
+    const time = deadline(
+      clock,
+      timeoutMs,
+      () =>
+        new Fault(
+          'upstream_timeout',
+          `MCP server "${server}" did not answer ${method} within ${timeoutMs} ms.`,
+        ),
+      signal,
+    )
+    this.#open.add(time)
+    return time
+  }
+
+  #done(time: Deadline): void {
+    time.done()
+    this.#open.delete(time)
+  }
+}
+
+/** While a person thinks about a question of the server, the server's time stands still. */
+function whileSuspended(time: Deadline, ask: Ask): Ask {
+  return async (method, params, signal) => {
+    time.suspend()
+    try {
+      return await ask(method, params, signal)
+    } finally {
+      time.resume()
+    }
+  }
+}
+
+/** An inbox that a fault of its owner cannot reach beyond: one that throws must not end the reading of a stream. */
+export function guardedInbox(inbox: Inbox, observe: Observe): Inbox {
+  return {
+    notification(method, params) {
+      guarded(observe, () => {
+        inbox.notification(method, params)
+      })
+    },
+    ask: (method, params, signal) => inbox.ask(method, params, signal),
+    ended(fault) {
+      guarded(observe, () => {
+        inbox.ended(fault)
+      })
+    },
+  }
+}
+
+export function guarded(observe: Observe, task: () => void): void {
+  try {
+    task()
+  } catch (error) {
+    observe({ kind: 'fault', where: 'upstreams', error })
+  }
+}
