@@ -54,7 +54,7 @@ const WHY_NOT: Readonly<Record<string, string>> = {
   logEnabled: 'Postern always logs requests',
 }
 
-/** One server of `mcpServers` in native keys. */
+/** One server of `mcpServers` in native keys; `undefined` for one that Postern cannot have, which has been said. */
 export function frontServer(name: string, item: Node, context: DialectContext, rules: FrontRules): Node {
   if (item.kind !== 'map') return item
   const { report } = context
@@ -72,7 +72,7 @@ export function frontServer(name: string, item: Node, context: DialectContext, r
     if (value) native = withEntry(native, key, value)
   }
   const kind = transportOf(item, context)
-  if (kind === 'inline') return native
+  if (kind === 'inline') return undefined
   const url = entryOf(item, 'url')
   put('url', url)
   put('transport', kind === null ? undefined : scalar(kind.transport, kind.at))

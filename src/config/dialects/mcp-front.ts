@@ -175,7 +175,7 @@ function translateServers(
       shared: entryOf(options, 'authTokens'),
       ownTokensOnly: entryOf(proxy, 'auth') === undefined,
     })
-    native = { ...native, entries: [...native.entries, { key, where, value: translated }] }
+    if (translated) native = { ...native, entries: [...native.entries, { key, where, value: translated }] }
   }
   if (byServer !== null)
     for (const name of byServer.keys())
