@@ -130,10 +130,6 @@ export function behaviours(pair: {
   it('completes arguments', async () => {
     const ref = { type: 'ref/prompt', name: 'test_prompt_with_arguments' }
     const completion = client.complete({ ref, argument: { name: 'arg1', value: 'par' } })
-    if (pair.upstream < '2025-03-26') {
-      await expect(completion).rejects.toThrow()
-      return
-    }
     expect(await completion).toMatchObject({ completion: { values: ['paris', 'park', 'party'] } })
     if (both >= '2025-06-18') {
       const context = { arguments: { arg1: 'paris' } }

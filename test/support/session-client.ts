@@ -45,7 +45,11 @@ export const stdioTransport = ({ command, args, env = {} }: Command): Transport 
   exact(new StdioClientTransport({ command, args: [...args], env: { ...env }, stderr: 'ignore' }))
 
 /** Connects the official client, version 1, as one that knows no newer revision than this. */
-export async function sessionClient(revision: SessionRevision, transport: Transport): Promise<TestClient> {
+export async function sessionClient(
+  revision: SessionRevision,
+  transport: Transport,
+  root?: string,
+): Promise<TestClient> {
   const capabilities = clientCapabilities(revision)
   const client = new Client(CLIENT_INFO, { capabilities })
   const told: Told = { asked: [], notifications: [] }
@@ -63,7 +67,7 @@ export async function sessionClient(revision: SessionRevision, transport: Transp
   }
   client.setRequestHandler(ListRootsRequestSchema, ({ method, params }) => {
     asked(method, params)
-    return answer.roots()
+    return answer.roots(root)
   })
   client.fallbackNotificationHandler = async ({ method, params = {} }) => {
     told.notifications.push({ method, params })

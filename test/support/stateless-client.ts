@@ -21,7 +21,7 @@ export const statelessStdio = ({ command, args, env = {} }: Command): Transport 
   new StdioClientTransport({ command, args: [...args], env: { ...env }, stderr: 'ignore' })
 
 /** Connects the official client, version 2, as one that knows only the revision without sessions. */
-export async function statelessClient(transport: Transport): Promise<TestClient> {
+export async function statelessClient(transport: Transport, root?: string): Promise<TestClient> {
   const client = new Client(CLIENT_INFO, {
     capabilities: clientCapabilities(STATELESS_REVISION),
     versionNegotiation: { mode: { pin: STATELESS_REVISION } },
@@ -39,7 +39,7 @@ export async function statelessClient(transport: Transport): Promise<TestClient>
   )
   client.setRequestHandler('roots/list', ({ method, params }) => {
     asked(method, { ...params })
-    return answer.roots()
+    return answer.roots(root)
   })
   client.fallbackNotificationHandler = async ({ method, params = {} }) => {
     told.notifications.push({ method, params })

@@ -81,8 +81,8 @@ export const answer = {
     }
   },
 
-  roots: (): { roots: { uri: string; name: string }[] } => ({
-    roots: [{ uri: 'file:///a-folder', name: 'a folder' }],
+  roots: (uri = 'file:///a-folder'): { roots: { uri: string; name: string }[] } => ({
+    roots: [{ uri, name: 'a folder' }],
   }),
 }
 
