@@ -20,7 +20,7 @@ export interface DirectRequest {
   readonly body: string | null
   /** Lower-case names: `accept`, `mcp-session-id`, `mcp-protocol-version`, `last-event-id`, `mcp-method`, … */
   readonly headers: Readonly<Record<string, string>>
-  readonly trace?: TraceContext
+  readonly trace?: TraceContext | undefined
   readonly receiver: DirectReceiver
 }
 
