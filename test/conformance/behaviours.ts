@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { isObject, type Params } from '../../src/lib/json-rpc.ts'
 import type { Revision } from '../../src/lib/revisions.ts'
 import { soon } from '../support/soon.ts'
-import type { TestClient } from '../support/test-client.ts'
+import type { ClientOptions, TestClient } from '../support/test-client.ts'
 
 /** Entries on a page of the fixtures that these tests go through. */
 export const PAGE_SIZE = 7
@@ -37,7 +37,7 @@ async function failureOf(
 export function behaviours(pair: {
   readonly client: Revision
   readonly upstream: Revision
-  readonly connect: () => Promise<TestClient>
+  readonly connect: (options?: ClientOptions) => Promise<TestClient>
 }): void {
   const both = pair.client < pair.upstream ? pair.client : pair.upstream
   const statelessClient = pair.client === STATELESS
@@ -301,6 +301,17 @@ export function behaviours(pair: {
     const about = JSON.parse(textOf(await client.call('test_about_caller'))) as Params
     expect(about).toMatchObject({ revision: pair.upstream, capabilities: { sampling: {} } })
     expect(about.meta).toEqual({})
+  })
+
+  it('is not asked what it cannot answer', async () => {
+    const bare = await pair.connect({ bare: true })
+    const call = bare.call('test_missing_capability')
+    // A server without sessions refuses the request; one with them finds out in the middle of the call.
+    if (statelessUpstream) await expect(call).rejects.toThrow()
+    else expect(await call).toMatchObject({ isError: true })
+    expect(bare.told.asked).toEqual([])
+    expect(textOf(await bare.call('test_simple_text'))).toContain('simple text')
+    await bare.close()
   })
 
   it('does many things at once', async () => {

@@ -26,19 +26,19 @@ describe.each(PAIRS)('the fixture over %s in %s', (transport, revision) => {
   behaviours({
     client: revision,
     upstream: revision,
-    async connect() {
+    async connect(client) {
       const options = { transport, revision, pageSize: PAGE_SIZE }
       if (transport === 'stdio') {
         const command = fixtureCommand(options)
         return revision === STATELESS_REVISION
-          ? statelessClient(statelessStdio(command))
-          : sessionClient(revision, stdioTransport(command))
+          ? statelessClient(statelessStdio(command), client)
+          : sessionClient(revision, stdioTransport(command), client)
       }
       const fixture = await startFixture(options)
       fixtures.push(fixture)
       return revision === STATELESS_REVISION
-        ? statelessClient(statelessHttp(fixture))
-        : sessionClient(revision, httpTransport(fixture))
+        ? statelessClient(statelessHttp(fixture), client)
+        : sessionClient(revision, httpTransport(fixture), client)
     },
   })
 })

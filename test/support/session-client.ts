@@ -12,7 +12,14 @@ import {
 } from '@modelcontextprotocol/sdk/types.js'
 import type { Params } from '../../src/lib/json-rpc.ts'
 import type { SessionRevision } from '../../src/lib/revisions.ts'
-import { answer, CLIENT_INFO, clientCapabilities, type TestClient, type Told } from './test-client.ts'
+import {
+  answer,
+  CLIENT_INFO,
+  clientCapabilities,
+  type ClientOptions,
+  type TestClient,
+  type Told,
+} from './test-client.ts'
 import type { Command } from './upstreams.ts'
 
 /** The library's transports declare optional members in a way that `exactOptionalPropertyTypes` does not accept. */
@@ -48,35 +55,36 @@ export const stdioTransport = ({ command, args, env = {} }: Command): Transport 
 export async function sessionClient(
   revision: SessionRevision,
   transport: Transport,
-  root?: string,
+  options: ClientOptions = {},
 ): Promise<TestClient> {
-  const capabilities = clientCapabilities(revision)
+  const capabilities = options.bare === true ? {} : clientCapabilities(revision)
   const client = new Client(CLIENT_INFO, { capabilities })
   const told: Told = { asked: [], notifications: [] }
   const asked = (method: string, params: Params = {}): Params => {
     told.asked.push({ method, params })
     return params
   }
-  client.setRequestHandler(CreateMessageRequestSchema, ({ method, params }) =>
-    answer.sampling(asked(method, params)),
-  )
+  if ('sampling' in capabilities)
+    client.setRequestHandler(CreateMessageRequestSchema, ({ method, params }) =>
+      answer.sampling(asked(method, params)),
+    )
   if ('elicitation' in capabilities) {
     client.setRequestHandler(ElicitRequestSchema, ({ method, params }) =>
       answer.elicitation(asked(method, params)),
     )
   }
-  client.setRequestHandler(ListRootsRequestSchema, ({ method, params }) => {
-    asked(method, params)
-    return answer.roots(root)
-  })
+  if ('roots' in capabilities)
+    client.setRequestHandler(ListRootsRequestSchema, ({ method, params }) => {
+      asked(method, params)
+      return answer.roots(options.root)
+    })
   client.fallbackNotificationHandler = async ({ method, params = {} }) => {
     told.notifications.push({ method, params })
   }
   pin(transport, revision)
   await client.connect(transport)
 
-  const send: SendRequest = async (method, params, options = {}) => {
-    const { signal, onProgress, timeoutMs } = options
+  const send: SendRequest = async (method, params, { signal, onProgress, timeoutMs } = {}) => {
     return client.request({ method, params }, ResultSchema, {
       ...(signal ? { signal } : {}),
       ...(onProgress

@@ -8,6 +8,7 @@ import {
   CLIENT_INFO,
   clientCapabilities,
   type CallOptions,
+  type ClientOptions,
   type ListKind,
   type TestClient,
   type Told,
@@ -21,9 +22,13 @@ export const statelessStdio = ({ command, args, env = {} }: Command): Transport 
   new StdioClientTransport({ command, args: [...args], env: { ...env }, stderr: 'ignore' })
 
 /** Connects the official client, version 2, as one that knows only the revision without sessions. */
-export async function statelessClient(transport: Transport, root?: string): Promise<TestClient> {
+export async function statelessClient(
+  transport: Transport,
+  options: ClientOptions = {},
+): Promise<TestClient> {
+  const capabilities = options.bare === true ? {} : clientCapabilities(STATELESS_REVISION)
   const client = new Client(CLIENT_INFO, {
-    capabilities: clientCapabilities(STATELESS_REVISION),
+    capabilities,
     versionNegotiation: { mode: { pin: STATELESS_REVISION } },
   })
   const told: Told = { asked: [], notifications: [] }
@@ -31,16 +36,18 @@ export async function statelessClient(transport: Transport, root?: string): Prom
     told.asked.push({ method, params })
     return params
   }
-  client.setRequestHandler('sampling/createMessage', ({ method, params }) =>
-    answer.sampling(asked(method, { ...params })),
-  )
-  client.setRequestHandler('elicitation/create', ({ method, params }) =>
-    answer.elicitation(asked(method, { ...params })),
-  )
-  client.setRequestHandler('roots/list', ({ method, params }) => {
-    asked(method, { ...params })
-    return answer.roots(root)
-  })
+  if (options.bare !== true) {
+    client.setRequestHandler('sampling/createMessage', ({ method, params }) =>
+      answer.sampling(asked(method, { ...params })),
+    )
+    client.setRequestHandler('elicitation/create', ({ method, params }) =>
+      answer.elicitation(asked(method, { ...params })),
+    )
+    client.setRequestHandler('roots/list', ({ method, params }) => {
+      asked(method, { ...params })
+      return answer.roots(options.root)
+    })
+  }
   client.fallbackNotificationHandler = async ({ method, params = {} }) => {
     told.notifications.push({ method, params })
   }

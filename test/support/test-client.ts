@@ -38,6 +38,13 @@ export interface Told {
   readonly notifications: { readonly method: string; readonly params: Params }[]
 }
 
+export interface ClientOptions {
+  /** URI of its only root. */
+  readonly root?: string
+  /** Declares no capability at all. */
+  readonly bare?: boolean
+}
+
 export const CLIENT_INFO = { name: 'a-test', version: '1.0.0' }
 
 /** What the clients declare, as far as the revision has it. */
