@@ -12,7 +12,7 @@ function spelledSegments(): ReadonlyMap<string, string> {
   for (const file of globSync('src/{http,mcp}/**/*.ts', { cwd: ROOT })) {
     if (file.endsWith('.test.ts')) continue
     const text = readFileSync(join(ROOT, file), 'utf8')
-    for (const [, segment] of text.matchAll(/['"`]\/([A-Za-z0-9_.][A-Za-z0-9_.-]*)(?=[/'"`])/g))
+    for (const [, segment] of text.matchAll(/['"`]\/([_.]?[A-Za-z0-9][A-Za-z0-9_.-]*)(?=[/'"`])/g))
       found.set(segment as string, file)
   }
   return found
