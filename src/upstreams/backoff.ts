@@ -54,6 +54,13 @@ export class Backoff {
     if (before && now - before.retryAt >= LONG_LIFE_MS) this.#failing.delete(key)
   }
 
+  /** The latest failure of anybody. */
+  latest(): Failing | undefined {
+    let latest: Failing | undefined
+    for (const failing of this.#failing.values()) latest = failing
+    return latest
+  }
+
   #forgetOldest(): void {
     for (const key of this.#failing.keys()) {
       this.#failing.delete(key)

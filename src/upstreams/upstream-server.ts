@@ -160,7 +160,7 @@ export class UpstreamServer implements Upstream {
         onOver: () => {
           release()
           this.#conversations.delete(opened)
-          if (this.#conversations.size === 0 && this.#state === 'up') this.#become('idle')
+          this.#refresh()
         },
       })
       conversation = opened
@@ -221,11 +221,11 @@ export class UpstreamServer implements Upstream {
     this.#backoff.succeeded('', now)
     const { transport, revision } = this.#reach.facts()
     const seen = `${transport} ${revision}`
-    if (this.#state === 'failing' || this.#seen !== seen)
+    if (this.#problem !== null || this.#seen !== seen)
       this.#parts.observe({ kind: 'upstream.up', server: this.name, transport, revision })
     this.#seen = seen
     this.#problem = null
-    this.#become('up')
+    this.#refresh()
   }
 
   #failed(caller: Caller, fault: unknown, livedMs: number): void {
@@ -242,7 +242,7 @@ export class UpstreamServer implements Upstream {
       problem: fault.message,
       retryInMs: retryAt - now,
     })
-    if (this.#conversations.size === 0) this.#become('failing')
+    this.#refresh()
   }
 
   /** Whether a failure says something of the server, whoever calls; the rest may be the caller's own doing. */
@@ -260,7 +260,10 @@ export class UpstreamServer implements Upstream {
     )
   }
 
-  #become(state: UpstreamStatus['state']): void {
+  /** One caller's failure is not the server's, as long as it answers others. */
+  #refresh(): void {
+    const answers = this.#conversations.size > 0
+    const state = answers ? 'up' : this.#problem === null ? 'idle' : 'failing'
     if (state === this.#state) return
     this.#state = state
     this.#since = this.#parts.clock.now()
