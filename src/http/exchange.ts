@@ -22,6 +22,8 @@ export interface Exchange {
   onEnd: ((reason: EndReason) => void) | undefined
   /** For the request log: a route's pattern, never a URL. */
   route: string
+  /** The MCP server that was asked for: one that is there, and that the caller may know of. */
+  server: string | undefined
   code: string | undefined
 }
 

@@ -38,7 +38,7 @@ export interface FrontOptions {
   readonly audit: AuditSink
   readonly observe: Observe
   readonly clock: Clock
-  readonly mcp: Pick<McpEndpoint, 'handle'>
+  readonly mcp: Pick<McpEndpoint, 'handle' | 'locate'>
   readonly control: ControlPlane
   /** True once the server is closing: what still arrives on open connections is turned away. */
   readonly draining: () => boolean
@@ -105,6 +105,7 @@ function open(
     ended: undefined,
     onEnd: undefined,
     route: NO_ROUTE,
+    server: undefined,
     code: undefined,
   }
   response.setHeader('x-request-id', exchange.id)
@@ -121,6 +122,7 @@ function open(
       status: response.statusCode,
       durationMs: performance.now() - startedAt,
       ...(caller ? { tokenName: caller.credential.name, credentialId: caller.credential.id } : {}),
+      ...(exchange.server === undefined ? {} : { server: exchange.server }),
       ...(code === undefined ? {} : { code }),
     })
   })

@@ -1,6 +1,6 @@
 import type { Refusal } from '../access/refusal.ts'
-import { refusalToRpc } from '../mcp/error-to-rpc.ts'
-import { failure, RPC_CODE, rpcError } from '../mcp/rpc-error.ts'
+import { refusalToRpc, refusalWithoutResult } from '../mcp/error-to-rpc.ts'
+import { failure, RPC_CODE } from '../mcp/rpc-error.ts'
 
 /**
  * What an MCP client gets when its request never became a message: JSON-RPC's shape, without an id since
@@ -9,7 +9,7 @@ import { failure, RPC_CODE, rpcError } from '../mcp/rpc-error.ts'
  * @param stateless the client speaks 2026-07-28, whose schema knows no `null` id
  */
 export function rpcRefusal(refused: Refusal, requestId: string, stateless: boolean): string {
-  const mapped = refusalToRpc(refused, true) ?? rpcError(400, RPC_CODE.invalidRequest, refused.message)
+  const mapped = refusalToRpc(refused, true) ?? refusalWithoutResult(refused)
   return failure(
     undefined,
     {

@@ -9,6 +9,7 @@ import type { Exchange } from './exchange.ts'
 import { checkMediaType } from './media-type.ts'
 import { parseJson } from './parse-json.ts'
 import type { BodyLimits } from './read-body.ts'
+import type { McpPath } from './resource-metadata.ts'
 import { receiveBody } from './receive-body.ts'
 import { refuseEnded } from './refuse-ended.ts'
 import { sendReply } from './reply.ts'
@@ -18,7 +19,7 @@ export interface McpPlane {
   readonly baseUrl: () => string
   readonly limits: BodyLimits & { readonly jsonDepth: number }
   readonly clock: Clock
-  readonly mcp: Pick<McpEndpoint, 'handle'>
+  readonly mcp: Pick<McpEndpoint, 'handle' | 'locate'>
 }
 
 /** The methods of each address: Streamable HTTP, and the two of the 2024-11-05 transport. */
@@ -32,15 +33,20 @@ const METHODS: Readonly<Record<McpExchange['path'], readonly string[]>> = {
 export async function serveMcp(
   exchange: Exchange,
   caller: Caller,
-  path: McpExchange['path'],
+  { kind, server, route }: McpPath,
   plane: McpPlane,
 ): Promise<Refusal | 'answered'> {
   const { request, response, target } = exchange
-  exchange.route = target.path ?? exchange.route
-  const methods = METHODS[path]
+  exchange.route = route
+  const located = plane.mcp.locate(caller, server, exchange.id)
+  // Whoever may not use a server learns nothing of it from how a message is judged.
+  if (!located.ok) return refuseMessage(exchange, located.error, plane)
+  const backend = located.value
+  exchange.server = backend?.server ?? undefined
+  const methods = METHODS[kind]
   if (!methods.includes(request.method ?? '')) {
     response.setHeader('allow', methods.join(', '))
-    const message = `${exchange.route} takes ${methods.join(', ')}`
+    const message = `${target.path ?? route} takes ${methods.join(', ')}`
     return refuseMessage(
       exchange,
       refusal('method_not_allowed', 'http.method', message, { allowed: methods.join(', ') }),
@@ -54,8 +60,21 @@ export async function serveMcp(
   const ended = refuseEnded(exchange)
   if (ended) return ended
   const query = target.query === '' ? '' : `?${target.query}`
-  const url = new URL(`${plane.baseUrl()}${exchange.route}${query}`)
-  await plane.mcp.handle({ request, response, caller, body: body.value, requestId: exchange.id, path, url })
+  const url = new URL(`${plane.baseUrl()}${target.path ?? route}${query}`)
+  await plane.mcp.handle({
+    request,
+    response,
+    caller,
+    body: body.value,
+    requestId: exchange.id,
+    path: kind,
+    url,
+    backend,
+    onEnd(heard) {
+      if (exchange.ended === undefined) exchange.onEnd = heard
+      else heard(exchange.ended)
+    },
+  })
   return 'answered'
 }
 

@@ -24,6 +24,7 @@ import { stoppedBy, stopRefusal } from '../access/stop-refusal.ts'
 import { Lifelines } from '../identity/lifelines.ts'
 import { DAY_MS } from '../lib/duration.ts'
 import { Fault } from '../lib/fault.ts'
+import { ok } from '../lib/result.ts'
 import type { McpEndpoint, McpExchange } from '../mcp/endpoint.ts'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from './server.ts'
 
@@ -82,6 +83,7 @@ async function start(
     audit: parts.audit,
     observe: parts.observe,
     mcp: {
+      locate: () => ok(null),
       handle: async (exchange) => {
         exchanges.push(exchange)
         await handle(exchange)

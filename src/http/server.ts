@@ -46,7 +46,7 @@ export interface HttpServerOptions {
   readonly audit: AuditSink
   readonly observe: Observe
   readonly clock: Clock
-  readonly mcp: Pick<McpEndpoint, 'handle' | 'close'>
+  readonly mcp: Pick<McpEndpoint, 'locate' | 'handle' | 'close'>
   readonly control: ControlPlane
 }
 

@@ -1,7 +1,13 @@
 import type { Lifelines } from '../identity/lifelines.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Observe } from '../observe/observation.ts'
+import { type Refusal, refusal } from '../access/refusal.ts'
+import type { Caller } from '../identity/caller.ts'
+import { err, ok, type Result } from '../lib/result.ts'
+import type { Backend, Backends } from '../tools/backend/backend.ts'
 import type { Pipeline } from '../tools/call.ts'
+import { createBackendFront } from './backend/backend-front.ts'
+import { noteFault } from './backend/forward.ts'
 import { Calls } from './calls.ts'
 import { faultToRpc } from './error-to-rpc.ts'
 import { EventStreams } from './event-stream.ts'
@@ -23,6 +29,11 @@ import { VisibleTools } from './visible-tools.ts'
 export type { McpExchange } from './exchange.ts'
 
 export interface McpEndpoint {
+  /**
+   * What serves an address, before anything of the request is read: the server of `/{server}/…`, or all of them at
+   * Postern's own addresses. `null`: Postern's own tools alone. The refusal is recorded already.
+   */
+  locate(caller: Caller, server: string | null, requestId: string): Result<Backend | null, Refusal>
   /** Answers the exchange. Never rejects: a fault becomes a JSON-RPC error and an observation. */
   handle(exchange: McpExchange): Promise<void>
   /** Tells every open stream that there are other tools than before. Changes of one grant tell themselves. */
@@ -50,13 +61,38 @@ export interface McpOptions {
   readonly observe: Observe
   readonly limits: McpLimits
   readonly serverInfo: ServerInfo
+  /** The servers behind Postern; absent where there are none. */
+  readonly backends?: Backends
+  /** Makes what is asked first for a server: it takes what can pass without being translated. */
+  readonly direct?: (parts: DirectFrontParts) => DirectFront
   /** URL of the protected resource metadata for a request path, named in challenges (RFC 9728 §5.1). */
   readonly resourceMetadata?: (path: string) => string
+}
+
+/** The way on which messages pass as they are, where client and server speak the same revision. */
+export interface DirectFront {
+  /** @returns false when it did not touch the exchange, which is then translated */
+  serve(exchange: McpExchange, backend: Backend): boolean
+  readonly streams: number
+  close(): void
+}
+
+export interface DirectFrontParts {
+  /** Shared with the translating front: the limits are for both together. */
+  readonly sessions: Sessions
+  readonly clock: Clock
+  readonly maxStreams: number
+  /** JSON text of the `_meta` member with `serverInfo`. */
+  readonly serverMeta: string
+  /** Writes an answer of our own. */
+  readonly write: (exchange: McpExchange, reply: Reply) => void
+  readonly failed: (exchange: McpExchange, fault: unknown) => void
 }
 
 /** Builds the MCP endpoint: every revision from 2024-11-05 to 2026-07-28 over one pipeline. */
 export function createMcpEndpoint(options: McpOptions): McpEndpoint {
   const { pipeline, lifelines, clock, observe, limits, serverInfo, resourceMetadata } = options
+  const { backends } = options
   const serverMeta = `"io.modelcontextprotocol/serverInfo":${JSON.stringify(serverInfo)}`
   const sessions = new Sessions(lifelines, clock, limits)
   const { holdings } = sessions
@@ -80,7 +116,23 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
     maxStreamsPerCredential,
     serverMeta,
   })
+  const front = createBackendFront({
+    sessions,
+    streams,
+    lifelines,
+    clock,
+    observe,
+    maxStreams,
+    maxStreamsPerCredential,
+  })
+  const forgetChanges = backends?.onChange((server) => front.toolsChanged(server))
+  const direct = options.direct?.({ sessions, clock, maxStreams, serverMeta, write, failed })
   let closed = false
+
+  function failed(exchange: McpExchange, fault: unknown): void {
+    noteFault({ kind: 'failed', fault }, exchange.requestId, observe)
+    opened(exchange, faultToRpc(fault))
+  }
 
   function write({ request, response, url }: McpExchange, reply: Reply): void {
     writeReply(request, response, reply, resourceMetadata?.(url.pathname))
@@ -96,6 +148,10 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
     if (exchange.response.destroyed) return
     if (closed) {
       opened(exchange, shuttingDown())
+      return
+    }
+    if (exchange.backend) {
+      await answerFor(exchange, exchange.backend)
       return
     }
     switch (`${exchange.path} ${request.method ?? ''}`) {
@@ -126,28 +182,70 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
     }
   }
 
+  /** The same for a server, or for all of them: translated, unless messages can pass as they are. */
+  async function answerFor(exchange: McpExchange, backend: Backend): Promise<void> {
+    if (direct?.serve(exchange, backend) === true) return
+    const { request, body } = exchange
+    switch (`${exchange.path} ${request.method ?? ''}`) {
+      case 'streamable POST': {
+        const reply = isStateless(request.headers, body)
+          ? await front.stateless.post(exchange, backend)
+          : await front.streamable.post(exchange, backend)
+        if (reply) write(exchange, reply)
+        return
+      }
+      case 'streamable GET':
+        opened(exchange, refuseStateless(exchange) ?? front.streamable.get(exchange, backend))
+        return
+      case 'streamable DELETE': {
+        const error = refuseStateless(exchange) ?? front.streamable.delete(exchange, backend)
+        if (error) opened(exchange, error)
+        else exchange.response.writeHead(204).end()
+        return
+      }
+      case 'sse GET':
+        opened(exchange, front.events.open(exchange, backend))
+        return
+      case 'message POST':
+        write(exchange, front.events.message(exchange, backend))
+        return
+      default:
+        opened(exchange, methodNotAllowed(METHODS[exchange.path]))
+    }
+  }
+
   return {
+    locate(caller, server, requestId) {
+      if (server !== null) return backends ? backends.server(caller, server, requestId) : noServer()
+      return ok(backends?.any === true ? backends.aggregate() : null)
+    },
     async handle(exchange) {
       try {
         await answer(exchange)
       } catch (fault) {
-        observe({ kind: 'fault', where: 'mcp', error: fault, requestId: exchange.requestId })
-        opened(exchange, faultToRpc(fault))
+        failed(exchange, fault)
       }
     },
     toolsChanged() {
       visible.forget()
       holdings.toolsChanged()
+      front.toolsChanged()
     },
-    counts: () => ({ sessions: sessions.size, streams: streams.size }),
+    counts: () => ({ sessions: sessions.size, streams: streams.size + (direct?.streams ?? 0) }),
     close() {
       closed = true
+      forgetChanges?.()
+      direct?.close()
+      front.close()
       sessions.close()
       streams.close()
       deadlines.close()
     },
   }
 }
+
+const noServer = (): Result<never, Refusal> =>
+  err(refusal('not_found', 'server', 'there is no server of this name'))
 
 const METHODS = { streamable: 'POST, GET, DELETE', sse: 'GET', message: 'POST' } as const
 

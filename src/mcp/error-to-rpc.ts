@@ -1,5 +1,5 @@
 import { type Refusal, refusal } from '../access/refusal.ts'
-import { Fault } from '../lib/fault.ts'
+import { Fault, type FaultCode } from '../lib/fault.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import { credentialEnded, shuttingDown } from './session-errors.ts'
 import { RPC_CODE, type RpcError, rpcError } from './rpc-error.ts'
@@ -80,10 +80,35 @@ export function faultToRpc(fault: unknown): RpcError {
     })
   }
   const retry = optional('retryAfterS', fault.retryAfterS)
-  return rpcError(fault.code === 'shutting_down' ? 503 : 200, RPC_CODE.internal, fault.message, {
+  return rpcError(faultStatus(fault), RPC_CODE.internal, fault.message, {
     data: { code: fault.code, ...retry },
     ...retry,
   })
+}
+
+/**
+ * A refusal that would be the result of a tool call, where there is none that could have a result: another method,
+ * or a server that cannot be used at all.
+ */
+export function refusalWithoutResult({ code, rule, message, allowed, candidates }: Refusal): RpcError {
+  const data = { code, rule, ...optional('allowed', allowed), ...optional('candidates', candidates) }
+  if (code === 'not_found') return rpcError(404, RPC_CODE.notFound, message, { data })
+  if (code === 'invalid_arguments') return rpcError(400, RPC_CODE.invalidParams, message, { data })
+  return rpcError(403, RPC_CODE.forbidden, message, { data })
+}
+
+/**
+ * The HTTP status of a reply that holds nothing but the fault. A server behind the gateway that does not answer is
+ * told as every gateway tells it, so that proxies, probes and retries understand it; MCP clients show the body.
+ */
+const faultStatus = ({ code }: Fault): number => FAULT_STATUS[code] ?? 200
+
+const FAULT_STATUS: Readonly<Partial<Record<FaultCode, number>>> = {
+  shutting_down: 503,
+  upstream_unavailable: 503,
+  upstream_busy: 503,
+  upstream_invalid: 502,
+  upstream_timeout: 504,
 }
 
 /** What a caller is told whose call was stopped. `changed` and `timeout` are tool results, see `stopRefusal`. */

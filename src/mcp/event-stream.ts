@@ -37,9 +37,23 @@ export class EventStream {
     return this.#onClose !== undefined
   }
 
-  /** Sends one event; `data` is a single line (JSON text without line breaks, a URL). */
-  send(data: string, event = 'message'): void {
-    this.#write(`event: ${event}\ndata: ${data}\n\n`)
+  /** Bytes that wait for the reader. */
+  get waiting(): number {
+    return this.#response.writableLength
+  }
+
+  /**
+   * Sends one event; `data` is a single line (JSON text without line breaks, a URL).
+   *
+   * @param id what a client that lost the stream names in `Last-Event-ID`
+   */
+  send(data: string, event = 'message', id?: string): void {
+    this.#write(`${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${data}\n\n`)
+  }
+
+  /** Gives a client what it needs to come back, before there is anything to say (2025-11-25 transports). */
+  prime(id: string, retryMs: number): void {
+    this.#write(`id: ${id}\nretry: ${retryMs}\ndata: \n\n`)
   }
 
   /** A line that clients skip; it keeps proxies from closing a quiet stream and finds dead peers. */

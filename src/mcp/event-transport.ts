@@ -20,7 +20,7 @@ export interface EventTransportParts {
   readonly maxStreams: number
 }
 
-const SESSION_PARAM = 'sessionId'
+export const SESSION_PARAM = 'sessionId'
 
 /**
  * HTTP with SSE as 2024-11-05 has it: one stream that carries every answer, and an address to POST to.
@@ -110,7 +110,7 @@ export class EventTransport {
 }
 
 /** An absolute path, because some clients append it to the origin instead of resolving it. */
-function messageUrl(streamUrl: URL, sessionId: string): string {
+export function messageUrl(streamUrl: URL, sessionId: string): string {
   const path = streamUrl.pathname.replace(/sse\/?$/, 'message')
   return `${path}?${SESSION_PARAM}=${encodeURIComponent(sessionId)}`
 }

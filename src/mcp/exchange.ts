@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Caller } from '../identity/caller.ts'
+import type { EndReason } from '../identity/lifelines.ts'
+import type { Backend } from '../tools/backend/backend.ts'
 import type { TraceContext } from '../observe/trace-context.ts'
 
 /** One HTTP request that the server has already checked (Host, Origin), authenticated and bounded. */
@@ -13,6 +15,13 @@ export interface McpExchange {
   /** Which of the three addresses was asked: Streamable HTTP, the 2024-11-05 stream, or its message URL. */
   readonly path: 'streamable' | 'sse' | 'message'
   readonly url: URL
+  /** What answers: one server, or all of them; `null` for Postern's own tools alone. */
+  readonly backend: Backend | null
   /** What is done for this request belongs to it; to be handed on to upstreams and tools. */
   readonly trace?: TraceContext
+  /**
+   * Asks to be told, synchronously, when the credential of the request ends; at once when it has already. The one
+   * who asked last is told.
+   */
+  onEnd(heard: (reason: EndReason) => void): void
 }

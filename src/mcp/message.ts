@@ -1,4 +1,5 @@
 import { isObject, type Params, type RequestId } from '../lib/json-rpc.ts'
+import type { AskAnswer } from '../upstreams/conversation.ts'
 import { RPC_CODE } from './rpc-error.ts'
 
 export { isObject, type Params, type RequestId } from '../lib/json-rpc.ts'
@@ -7,8 +8,8 @@ export { isObject, type Params, type RequestId } from '../lib/json-rpc.ts'
 export type Message =
   | { readonly kind: 'request'; readonly id: RequestId; readonly method: string; readonly params: Params }
   | { readonly kind: 'notification'; readonly method: string; readonly params: Params }
-  /** An answer to a request that we never sent. */
-  | { readonly kind: 'response' }
+  /** An answer to a request of ours; `answer` is absent where it is none that can be understood. */
+  | { readonly kind: 'response'; readonly id: unknown; readonly answer?: AskAnswer }
   | {
       readonly kind: 'invalid'
       readonly id: RequestId | undefined
@@ -41,7 +42,7 @@ export function readMessage(body: unknown): Message {
   const { id, method, params } = body
   const knownId = isRequestId(id) ? id : undefined
   if (body.jsonrpc !== '2.0') return invalid(knownId, RPC_CODE.invalidRequest, 'jsonrpc must be "2.0"')
-  if (method === undefined && ('result' in body || 'error' in body)) return { kind: 'response' }
+  if (method === undefined && ('result' in body || 'error' in body)) return readResponse(body)
   if (typeof method !== 'string' || method.length === 0 || method.length > LONGEST_METHOD) {
     return invalid(
       knownId,
@@ -62,4 +63,14 @@ export function readMessage(body: unknown): Message {
   return knownId === undefined
     ? { kind: 'notification', method, params: params ?? NO_PARAMS }
     : { kind: 'request', id: knownId, method, params: params ?? NO_PARAMS }
+}
+
+function readResponse({ id, result, error }: Params): Message {
+  if (isObject(result)) return { kind: 'response', id, answer: { kind: 'result', result } }
+  if (!isObject(error) || !Number.isSafeInteger(error.code) || typeof error.message !== 'string') {
+    return { kind: 'response', id }
+  }
+  const { code, message, data } = error
+  const known = { code: code as number, message, ...(data === undefined ? {} : { data }) }
+  return { kind: 'response', id, answer: { kind: 'error', error: known } }
 }

@@ -25,6 +25,10 @@ export const errorReply = (id: RequestId | undefined, error: RpcError, stateless
 export const acceptsEventStream = (accept: string | undefined): boolean =>
   accept === undefined || /(?:^|[\s,])(?:text\/event-stream|text\/\*|\*\/\*)/i.test(accept)
 
+/** A client that says so itself reads event streams; one that merely takes anything may well be a shell script. */
+export const namesEventStream = (accept: string | undefined): boolean =>
+  accept !== undefined && /(?:^|[\s,])text\/event-stream/i.test(accept)
+
 const acceptsJson = (accept: string | undefined): boolean =>
   accept === undefined || /(?:^|[\s,])(?:application\/json|application\/\*|\*\/\*)/i.test(accept)
 

@@ -6,7 +6,7 @@ import { err, ok, type Result } from '../lib/result.ts'
 import type { EventStream } from './event-stream.ts'
 import { Holdings } from './holdings.ts'
 import type { SessionRevision } from '../lib/revisions.ts'
-import { isBusy, type Session } from './session.ts'
+import { isBusy, type Place, type Session } from './session.ts'
 
 export interface SessionLimits {
   readonly sessionsPerCredential: number
@@ -51,6 +51,8 @@ export class Sessions {
     credentialId: string,
     transport: Session['transport'],
     revision: SessionRevision,
+    place: Place = 'own',
+    id: string = randomBytes(SESSION_ID_BYTES).toString('base64url'),
   ): Result<Session, Refusal> {
     // At most one walk a second, or a flood of `initialize` would cost a walk each.
     if (this.#byId.size >= this.#limits.sessions && this.#clock.now() - this.#sweptAt >= SHORTEST_SWEEP_MS) {
@@ -67,13 +69,16 @@ export class Sessions {
       this.end(idlest)
     }
     const session: Session = {
-      id: randomBytes(SESSION_ID_BYTES).toString('base64url'),
+      id,
       credentialId,
       transport,
+      place,
       revision,
       lastUsedAt: this.#clock.now(),
       streams: undefined,
       calls: undefined,
+      onEnd: undefined,
+      direct: undefined,
     }
     this.#byId.set(session.id, session)
     this.holdings.of(credentialId).sessions.add(session)
@@ -85,9 +90,15 @@ export class Sessions {
    * The session of that id, if this credential opened it and it still lives. An id that was never given,
    * one that ended and one of another credential all answer the same, by the same path.
    */
-  use(id: string, credentialId: string, transport: Session['transport']): Session | undefined {
+  use(
+    id: string,
+    credentialId: string,
+    transport: Session['transport'],
+    place: Place = 'own',
+  ): Session | undefined {
     const session = this.#byId.get(id)
     if (session?.credentialId !== credentialId || session.transport !== transport) return undefined
+    if (session.place !== place) return undefined
     const now = this.#clock.now()
     if (this.#isIdle(session, now)) {
       this.end(session)
@@ -107,6 +118,7 @@ export class Sessions {
     }
     if (session.calls) for (const call of session.calls.values()) call.stop('cancelled')
     if (session.streams) for (const stream of session.streams.slice()) stream.end()
+    session.onEnd?.()
   }
 
   /** Takes a closed stream off its session, whose idle time begins when the last one has gone. */

@@ -4,7 +4,7 @@ import { isSessionRevision, STATELESS_REVISION, SUPPORTED_REVISIONS } from '../l
 import { RPC_CODE, type RpcError, rpcError } from './rpc-error.ts'
 
 export const VERSION_META_KEY = 'io.modelcontextprotocol/protocolVersion'
-const CAPABILITIES_META_KEY = 'io.modelcontextprotocol/clientCapabilities'
+export const CAPABILITIES_META_KEY = 'io.modelcontextprotocol/clientCapabilities'
 
 export const headerOf = (headers: IncomingHttpHeaders, name: string): string | undefined => {
   const value = headers[name]
@@ -35,17 +35,28 @@ export const unsupportedVersion = (requested: string): RpcError =>
 export const headerMismatch = (message: string): RpcError =>
   rpcError(400, RPC_CODE.headerMismatch, `Header mismatch: ${message}`)
 
+const TOOL_NAMES = { 'tools/call': 'name' } as const
+
+/** The member that `Mcp-Name` repeats, for each method that has one (2026-07-28 streamable HTTP, "Standard Request Headers"). */
+export const NAMED_METHODS = {
+  'tools/call': 'name',
+  'prompts/get': 'name',
+  'resources/read': 'uri',
+} as const
+
 /**
  * Judges version, capabilities and the mirrored headers of a stateless request (2026-07-28 basic "_meta",
  * streamable HTTP "Server Validation"). A gateway in front may have routed by the headers, so they must
  * say what the body says; otherwise one request would be two.
  *
+ * @param named methods whose `Mcp-Name` is judged, each with the member it repeats
  * @returns the error to answer with, or `undefined` when the request may go on
  */
 export function judgeStateless(
   headers: IncomingHttpHeaders,
   method: string,
   params: Params,
+  named: Readonly<Record<string, 'name' | 'uri'>> = TOOL_NAMES,
 ): RpcError | undefined {
   const meta = isObject(params._meta) ? params._meta : undefined
   const version = meta?.[VERSION_META_KEY]
@@ -55,23 +66,25 @@ export function judgeStateless(
   if (header !== version) return headerMismatch('MCP-Protocol-Version is not the version of the body')
   if (version !== STATELESS_REVISION) return unsupportedVersion(version)
   if (!isObject(meta?.[CAPABILITIES_META_KEY])) return missingMeta(CAPABILITIES_META_KEY)
-  return judgeMethodHeaders(headers, method, params)
+  return judgeMethodHeaders(headers, method, params, named)
 }
 
 function judgeMethodHeaders(
   headers: IncomingHttpHeaders,
   method: string,
   params: Params,
+  named: Readonly<Record<string, 'name' | 'uri'>>,
 ): RpcError | undefined {
   const methodHeader = headerOf(headers, 'mcp-method')
   if (methodHeader === undefined) return headerMismatch('Mcp-Method is missing')
   if (methodHeader !== method) return headerMismatch('Mcp-Method is not the method of the body')
-  if (method !== 'tools/call') return undefined
+  const member = Object.hasOwn(named, method) ? named[method] : undefined
+  if (member === undefined) return undefined
   const nameHeader = headerOf(headers, 'mcp-name')
   if (nameHeader === undefined) return headerMismatch('Mcp-Name is missing')
-  return decodeHeaderValue(nameHeader) === params.name
+  return decodeHeaderValue(nameHeader) === params[member]
     ? undefined
-    : headerMismatch('Mcp-Name is not the name of the body')
+    : headerMismatch(`Mcp-Name is not the ${member} of the body`)
 }
 
 const missingMeta = (key: string): RpcError =>

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { OpenExchanges } from '../../src/http/open-exchanges.ts'
 import { createHttpServer, type HttpServer, type McpEndpoint } from '../../src/http/server.ts'
+import { ok } from '../../src/lib/result.ts'
 import { Lifelines } from '../../src/identity/lifelines.ts'
 import { manualClock } from '../support/clock.ts'
 import { callerOf, controlParts, levelCallers, mapAuthenticator, TOKENS } from '../support/http-parts.ts'
@@ -117,7 +118,7 @@ describe('replies that were complete when their credential ended', () => {
       lifelines,
       audit: parts.audit,
       observe: parts.observe,
-      mcp: { handle, close: () => undefined },
+      mcp: { locate: () => ok(null), handle, close: () => undefined },
       control: parts.app,
       clock,
     })
