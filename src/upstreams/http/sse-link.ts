@@ -91,7 +91,7 @@ export async function openSseLink(parts: SseParts, signal: AbortSignal): Promise
  * carries the credentials that were configured for this one.
  */
 function readEndpoint(text: string, { url, peer }: SseParts): string {
-  const endpoint = text.length <= LONGEST_ENDPOINT ? URL.parse(text, url) : null
+  const endpoint = text.length <= LONGEST_ENDPOINT ? URL.parse(text, url.href) : null
   if (endpoint === null || endpoint.origin !== url.origin) {
     throw new Fault('upstream_invalid', `${peer} gave an address for messages that cannot be used.`, {
       cause: new Error(
