@@ -161,10 +161,10 @@ createInterface({ input: process.stdin }).on('line', (line) => {
     waiting.get(Number(message['id']))?.(message)
     return
   }
-  const method = String(message['method'])
+  const method = message['method'] as string
   const params = (message['params'] ?? {}) as Json
-  if (method !== 'tools/call')
-    calls.push(params['level'] === undefined ? method : `${method} ${String(params['level'])}`)
+  const level = params['level'] as string | undefined
+  if (method !== 'tools/call') calls.push(level === undefined ? method : `${method} ${level}`)
   if (flags.has('--silent')) return
   if (method === 'server/discover') {
     if (flags.has('--exit-on-discover')) process.exit(1)
