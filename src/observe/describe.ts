@@ -38,6 +38,7 @@ export function describe(observation: Observation): Description {
         duration_ms: Math.round(observation.durationMs * 1000) / 1000,
         request_id: observation.requestId,
         code: observation.code,
+        trace_id: observation.traceId,
       })
     case 'authentication.refused':
       return line('warn', 'Authentication refused', {
@@ -132,6 +133,12 @@ export function describe(observation: Observation): Description {
         server: observation.server,
         line: observation.line,
         dropped: observation.dropped,
+      })
+    case 'aggregate.left_out':
+      return line('warn', 'Left an MCP server out of the lists of all servers', {
+        server: observation.server,
+        code: observation.code,
+        problem: observation.message,
       })
     case 'upstream.garbage':
       return line('warn', 'An MCP server sent something that is no message', {

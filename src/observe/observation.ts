@@ -20,6 +20,8 @@ export type Observation =
       readonly credentialId?: string
       readonly server?: string
       readonly code?: string
+      /** The trace it belongs to, where it belongs to one. */
+      readonly traceId?: string
     }
   | {
       readonly kind: 'authentication.refused'
@@ -89,6 +91,13 @@ export type Observation =
       readonly line: string
       /** Lines left out before this one, because there were too many. */
       readonly dropped?: number
+    }
+  /** Lists of all servers are made without this one, for a reason that they had not before. */
+  | {
+      readonly kind: 'aggregate.left_out'
+      readonly server: string
+      readonly code: string
+      readonly message: string
     }
   /** Something that an MCP server sent and that is no message; `line` is the beginning of it. */
   | { readonly kind: 'upstream.garbage'; readonly server: string; readonly line: string }

@@ -49,7 +49,7 @@ export function runSqlTool(
       const { sql, params, database } = parsed.data
       return ok({
         ...(database === undefined ? {} : { database }),
-        async run({ caller, signal }) {
+        async run({ caller, signal, trace }) {
           const resolved = databases.resolve(caller, database)
           if (!resolved.ok) return { outcome: 'refused', refusal: resolved.error }
           const target = resolved.value
@@ -61,6 +61,7 @@ export function runSqlTool(
             maxRows: limits.rows,
             maxBytes: limits.resultBytes,
             signal,
+            ...(trace === undefined ? {} : { trace }),
           })
           if (!result.ok) return { outcome: 'refused', refusal: result.error, target }
           const structured = rowsJson(result.value)

@@ -3,6 +3,7 @@ import type { Refusal } from '../access/refusal.ts'
 import type { Caller } from '../identity/caller.ts'
 import type { Level } from '../identity/grant.ts'
 import type { Result } from '../lib/result.ts'
+import type { TraceContext } from '../observe/trace-context.ts'
 
 /** A JSON Schema (2020-12) as it goes over the wire. */
 export type JsonSchema = Readonly<Record<string, unknown>>
@@ -47,6 +48,7 @@ export interface CallContext {
   readonly requestId: string
   /** Aborted when the client went away or the credential ended. */
   readonly signal: AbortSignal
+  readonly trace?: TraceContext
 }
 
 export type Content = { readonly type: 'text'; readonly text: string }

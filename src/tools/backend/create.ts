@@ -3,6 +3,8 @@ import type { Caller } from '../../identity/caller.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Upstreams } from '../../upstreams/upstream.ts'
 import type { Pipeline } from '../call.ts'
+import { AggregateBackend } from './aggregate/aggregate-backend.ts'
+import { Names } from './aggregate/names.ts'
 import type { Backend, Backends } from './backend.ts'
 import { recordRefusal, type RecordParts } from './record.ts'
 import { ServerBackend } from './server-backend.ts'
@@ -44,7 +46,17 @@ export function createBackends(parts: BackendsParts): Backends {
     upstreams
       .list()
       .flatMap(({ name }) => find(name)?.value ?? [])
-      .filter((backend) => backend.decideUse(caller).outcome === 'allow')
+      .filter((backend) => backend.decideServer(caller).outcome === 'allow')
+
+  const aggregate = new AggregateBackend({
+    servers: () => upstreams.list().flatMap(({ name }) => find(name)?.value ?? []),
+    own: parts.own,
+    names: new Names(parts.aggregate.delimiter, () => upstreams.list().map(({ name }) => name)),
+    listTimeoutMs: parts.aggregate.listTimeoutMs,
+    serverInfo: { ...parts.serverInfo },
+    clock: parts.clock,
+    observe: parts.observe,
+  })
 
   upstreams.onChange((name) => known.get(name)?.value.catalogue.forget())
 
@@ -55,7 +67,7 @@ export function createBackends(parts: BackendsParts): Backends {
 
     server(caller, name, requestId): Result<Backend, Refusal> {
       const answer = find(name)
-      const decision = answer?.value.decideUse(caller)
+      const decision = answer?.value.decideServer(caller)
       if (answer && decision?.outcome === 'allow') return answer
       const why = decision?.outcome === 'refuse' ? decision.refusal : unknownServer(name, usable(caller))
       const asked = { caller, wire: 'mcp', server: name.slice(0, 128), action: 'server' } as const
@@ -63,9 +75,7 @@ export function createBackends(parts: BackendsParts): Backends {
       return err(why)
     },
 
-    aggregate() {
-      throw new Error('not yet')
-    },
+    aggregate: () => aggregate,
 
     onChange: (heard) => upstreams.onChange(heard),
   }

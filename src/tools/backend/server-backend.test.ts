@@ -245,6 +245,15 @@ describe('a conversation with a server', () => {
     })
   })
 
+  it('begins nothing with a server for administrators, unless one of its tools is open to others', async () => {
+    const caller = someone()
+    await expect(converse(open({ level: 'admin' }), caller)).rejects.toThrow('level admin is needed')
+    const harness = open({ level: 'admin', tools: { read: { level: 'read-write', scopes: [] } } })
+    const conversation = await converse(harness, caller)
+    expect(await listed(conversation, caller)).toEqual(['read'])
+    expect(await conversation.request(asking(caller, 'prompts/list'))).toMatchObject({ kind: 'refused' })
+  })
+
   it('judges a method it does not know as a tool of that name', async () => {
     const harness = open({ toolFilter: { mode: 'allow', tools: ['plain'] } })
     const caller = someone()

@@ -11,7 +11,7 @@ import type { AdmittedRequest, Admission, Backend, GuardedConversation } from '.
 import { Catalogue, LONGEST_TOOL_NAME, nameOf } from './catalogue.ts'
 import { ServerConversation } from './server-conversation.ts'
 import { LookUps } from './look-ups.ts'
-import { isReadingMethod, isRecorded } from './methods.ts'
+import { isRecorded, methodAsks } from './methods.ts'
 import { type Asked, RecordedAdmission, recordRefusal, type RecordParts, UNRECORDED } from './record.ts'
 import { ServerRules } from './server-rules.ts'
 
@@ -44,16 +44,36 @@ export class ServerBackend implements Backend {
     return this.#rules.compiled
   }
 
-  /** Whether the caller may use the server at all. */
-  decideUse({ grant, credential }: Caller): Decision {
+  /** Whether the server is open to the caller at all, whatever its level and scopes. */
+  decideServer({ grant, credential }: Caller): Decision {
     const rules = this.rules()
     if (rules === undefined) return refused(this.#gone())
     return decideServer(grant, credential, rules.server, this.#parts.clock.now())
   }
 
+  /** Whether the caller may begin a conversation with the server. */
+  decideUse({ grant, credential }: Caller): Decision {
+    const rules = this.rules()
+    if (rules === undefined) return refused(this.#gone())
+    return decide(grant, credential, { tool: rules.use }, this.#parts.clock.now())
+  }
+
+  /** Whether the caller may call a tool, as far as that is known without asking the server. */
+  mayCall({ grant, credential }: Caller, tool: string): boolean {
+    const rule = this.ruleOf(tool)
+    return (
+      rule !== undefined &&
+      decide(grant, credential, { tool: rule }, this.#parts.clock.now()).outcome === 'allow'
+    )
+  }
+
   /** The rule of a tool with what is known of its hints; undefined once the server is removed. */
   ruleOf(tool: string): ToolRule | undefined {
     return this.rules()?.tool(tool, this.catalogue.hint(tool))
+  }
+
+  get idleMs(): number {
+    return this.#parts.upstream()?.options.limits.idleMs ?? 0
   }
 
   async open(
@@ -104,14 +124,9 @@ export class ServerBackend implements Backend {
 
   visibleTools(caller: Caller, tools: readonly Params[]): readonly Params[] {
     this.catalogue.learn(tools)
-    const rules = this.rules()
-    if (rules === undefined) return []
-    const now = this.#parts.clock.now()
     return tools.filter((tool) => {
       const name = nameOf(tool)
-      if (name === undefined) return false
-      const rule = rules.tool(name, this.catalogue.hint(name))
-      return decide(caller.grant, caller.credential, { tool: rule }, now).outcome === 'allow'
+      return name !== undefined && this.mayCall(caller, name)
     })
   }
 
@@ -156,7 +171,8 @@ export class ServerBackend implements Backend {
       if (name === undefined) return refused(BAD_NAME)
       rule = rules.tool(name, this.catalogue.hint(name))
     } else {
-      rule = isReadingMethod(method) ? rules.method(method) : rules.tool(method, undefined)
+      const asks = methodAsks(method)
+      rule = asks === undefined ? rules.tool(method, undefined) : rules[asks]
     }
     return decide(grant, credential, { tool: rule }, this.#parts.clock.now())
   }

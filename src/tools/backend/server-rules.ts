@@ -1,5 +1,5 @@
 import { levelIncludes, type ServerRule, type ToolRule } from '../../access/decide.ts'
-import type { Level } from '../../identity/grant.ts'
+import { type Level, LEVELS } from '../../identity/grant.ts'
 import type { UpstreamRules } from '../../upstreams/options.ts'
 import type { Hint } from './catalogue.ts'
 
@@ -12,7 +12,8 @@ export class ServerRules {
   readonly #rules: UpstreamRules
   readonly #filtered: ReadonlySet<string>
   readonly #own: ReadonlyMap<string, { readonly level: Level | null; readonly scopes: readonly string[] }>
-  readonly #methods = new Map<string, ToolRule>()
+  #use: ToolRule | undefined
+  #content: ToolRule | undefined
   readonly #tools: Readonly<Record<Hint | 'unknown', Map<string, ToolRule>>> = {
     reads: new Map(),
     writes: new Map(),
@@ -38,18 +39,18 @@ export class ServerRules {
   }
 
   /**
-   * The rule of what is no tool call: prompts, resources, completion, lists, subscriptions. All of it reads, so
-   * any level will do, and the scopes of the server are needed. A server whose level is `admin` is kept for
-   * administrators as a whole.
+   * The rule of using the server at all: beginning a conversation, listing tools. Any level will do, and the scopes of
+   * the server are needed. A server whose level is `admin` is kept for administrators as a whole, unless one
+   * of its tools is open to others.
    */
-  method(name: string): ToolRule {
-    let rule = this.#methods.get(name)
-    if (rule === undefined) {
-      const { scopes, level } = this.#rules
-      rule = { ...this.server, name, level: level === 'admin' ? 'admin' : 'read-only', scopes }
-      this.#methods.set(name, rule)
-    }
-    return rule
+  get use(): ToolRule {
+    return (this.#use ??= this.#ruleOfLevel('use', this.#leastLevel() === 'admin' ? 'admin' : 'read-only'))
+  }
+
+  /** The rule of prompts, resources and completion: reading, or a server for administrators. */
+  get content(): ToolRule {
+    const level = this.#rules.level === 'admin' ? 'admin' : 'read-only'
+    return (this.#content ??= this.#ruleOfLevel('content', level))
   }
 
   /** Whether a trusted hint of the tool could change its level. */
@@ -74,6 +75,18 @@ export class ServerRules {
     if (!trustHints) return level
     if (hint === 'reads') return 'read-only'
     return levelIncludes(level, 'read-write') ? level : 'read-write'
+  }
+
+  #ruleOfLevel(name: string, level: Level): ToolRule {
+    return { ...this.server, name, level, scopes: this.#rules.scopes }
+  }
+
+  /** The lowest level that any of its tools may have. */
+  #leastLevel(): Level {
+    const { level, trustHints } = this.#rules
+    if (trustHints) return 'read-only'
+    const levels = [level, ...[...this.#own.values()].flatMap((own) => own.level ?? [])]
+    return LEVELS.find((one) => levels.includes(one)) ?? level
   }
 
   #isFilteredOut(name: string): boolean {

@@ -41,7 +41,7 @@ export const countRows = (parts: BuiltinParts): Tool =>
     description: 'Count the rows of a table or view, all or those that meet a condition.',
     input,
     output,
-    async run({ table, table_name, schema_name: schema, where }, database, { caller, signal }) {
+    async run({ table, table_name, schema_name: schema, where }, database, { caller, signal, trace }) {
       const found = findRelation(await parts.schema.of(database), table ?? table_name ?? '', schema)
       if (!found.ok) return { outcome: 'refused', refusal: found.error }
       const sql = countStatement(parts.parser, found.value, where)
@@ -52,6 +52,7 @@ export const countRows = (parts: BuiltinParts): Tool =>
         sql: sql.value,
         maxRows: 1,
         signal,
+        ...(trace === undefined ? {} : { trace }),
       })
       if (!answer.ok) return { outcome: 'refused', refusal: answer.error }
       const count = Number(answer.value.rows[0]?.[0])

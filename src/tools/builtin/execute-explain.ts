@@ -29,7 +29,7 @@ export const executeExplain = (parts: BuiltinParts): Tool =>
       "Show PostgreSQL's plan for a SELECT: which indexes it uses, estimated rows and cost. With analyze it also runs the query, without returning its rows.",
     input,
     output,
-    async run({ query, analyze, params }, database, { caller, signal }) {
+    async run({ query, analyze, params }, database, { caller, signal, trace }) {
       // Somebody who wrote EXPLAIN themselves gets what they wrote; the gate judges either.
       const own = ownExplain(parts.parser, query)
       // Options in parentheses, so that a query cannot begin with options of its own.
@@ -41,6 +41,7 @@ export const executeExplain = (parts: BuiltinParts): Tool =>
         ...(params === undefined ? {} : { params }),
         maxRows: parts.limits.rows,
         signal,
+        ...(trace === undefined ? {} : { trace }),
       })
       if (!answer.ok) return { outcome: 'refused', refusal: answer.error }
       const lines = answer.value.rows.map(([line]) =>

@@ -133,7 +133,7 @@ async function page(
   parts: BuiltinParts,
   args: Input,
   database: string,
-  { caller, signal }: CallContext,
+  { caller, signal, trace }: CallContext,
 ): Promise<Result<Rows, Refusal>> {
   const limit = Math.min(args.limit ?? parts.limits.rows, parts.limits.rows)
   const prepared =
@@ -151,6 +151,7 @@ async function page(
     maxRows: Math.min(limit + skip, parts.limits.rows),
     maxBytes: parts.limits.resultBytes,
     signal,
+    ...(trace === undefined ? {} : { trace }),
   })
   if (!answer.ok) return err(atOwnPlace(answer.error, shift))
   return skip === 0 ? answer : ok({ ...answer.value, rows: answer.value.rows.slice(skip) })
