@@ -6,6 +6,7 @@ import { makeGate } from './databases/gate/judge.ts'
 import { openParser } from './databases/gate/parse.ts'
 import { openDatabases } from './databases/open.ts'
 import { openSchemaCatalogues } from './databases/schema/catalogue.ts'
+import { traced as tracedDatabases } from './databases/traced.ts'
 import { createControlPlane } from './http/control-plane.ts'
 import { resourceMetadataUrl } from './http/resource-metadata.ts'
 import { createHttpServer } from './http/server.ts'
@@ -17,6 +18,7 @@ import type { Secret } from './lib/secret.ts'
 import { createMcpEndpoint } from './mcp/endpoint.ts'
 import { openMetrics } from './observe/metrics/open.ts'
 import { type Observe, observer } from './observe/observation.ts'
+import { openTraces } from './observe/traces/open.ts'
 import { openStore } from './store/open.ts'
 import { builtinTools } from './tools/builtin.ts'
 import { openModel } from './tools/model/open.ts'
@@ -78,6 +80,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 
   try {
+    const tracing = await openTraces(
+      settings.traces && { ...settings.traces, version: version() },
+      clock,
+      observe,
+    )
+    closers.push(() => tracing.close())
+
     const store = await openStore(settings.store, { clock, observe })
     closers.push(() => store.close())
 
@@ -113,13 +122,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       )
     }
     const parser = await openParser()
-    const databases = await openDatabases(served, {
+    const opened = await openDatabases(served, {
       gate: makeGate(parser),
       lifelines: identity.lifelines,
       clock,
       observe,
       limits,
     })
+    const databases = tracedDatabases(opened, tracing)
     closers.push(() => databases.close())
 
     const tools = builtinTools({
@@ -167,6 +177,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       audit,
       observe,
       clock,
+      tracing,
       mcp,
       control,
     })

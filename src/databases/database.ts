@@ -1,6 +1,7 @@
 import type { Refusal } from '../access/refusal.ts'
 import type { Caller } from '../identity/caller.ts'
 import type { Result } from '../lib/result.ts'
+import type { TraceContext } from '../observe/trace-context.ts'
 
 export interface Column {
   readonly name: string
@@ -37,6 +38,7 @@ export interface Statement {
   readonly maxRows?: number
   readonly maxBytes?: number
   readonly signal: AbortSignal
+  readonly trace?: TraceContext
 }
 
 /** What the tools need of the databases: names, one guarded way to run SQL, and the catalogue. */

@@ -1,4 +1,5 @@
 import type { Caller } from '../identity/caller.ts'
+import type { TraceContext } from '../observe/trace-context.ts'
 
 /** What the front knows of a request when it hands it to the control plane. */
 export interface ControlContext {
@@ -12,6 +13,8 @@ export interface ControlContext {
   readonly credentialShown: boolean
   /** Aborted when the client went away. */
   readonly signal: AbortSignal
+  /** What is done for this request belongs to it. */
+  readonly trace?: TraceContext
   /** Tells the request log which route answered, and with which code. */
   note(fact: { readonly route?: string; readonly code?: string }): void
 }

@@ -2,12 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Caller } from '../identity/caller.ts'
 import type { EndReason } from '../identity/lifelines.ts'
 import type { RequestTarget } from './request-target.ts'
+import type { RequestTrace } from './trace-request.ts'
 
 /** One request on its way through the front, and what the steps found out about it. */
 export interface Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly id: string
+  /** As `performance.now()` said it. */
+  readonly startedAt: number
   readonly target: RequestTarget
   /** Of the socket: forwarded headers are anybody's word. */
   readonly remoteAddress: string
@@ -25,6 +28,7 @@ export interface Exchange {
   /** The MCP server that was asked for: one that is there, and that the caller may know of. */
   server: string | undefined
   code: string | undefined
+  trace: RequestTrace | undefined
 }
 
 /** The route of a request that no route answered; the log holds this instead of what was asked for. */

@@ -9,6 +9,7 @@ import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import type { McpEndpoint } from '../mcp/endpoint.ts'
 import type { Observe } from '../observe/observation.ts'
+import type { Tracing } from '../observe/tracing.ts'
 import { checkHost } from './check-host.ts'
 import { checkOrigin } from './check-origin.ts'
 import type { ControlPlane } from './control-context.ts'
@@ -26,6 +27,7 @@ import { readRequestTarget } from './request-target.ts'
 import { mcpPath, resourceMetadataUrl } from './resource-metadata.ts'
 import { refuseRepeated, repeatedHeader } from './single-headers.ts'
 import { overdueTokenAge } from './token-age.ts'
+import { endTrace, traceIdOf, traceRequest } from './trace-request.ts'
 
 export interface FrontOptions {
   readonly baseUrl: () => string
@@ -38,6 +40,8 @@ export interface FrontOptions {
   readonly audit: AuditSink
   readonly observe: Observe
   readonly clock: Clock
+  /** Absent: traces of clients are passed on, and none are made. */
+  readonly tracing?: Tracing
   readonly mcp: Pick<McpEndpoint, 'handle' | 'locate'>
   readonly control: ControlPlane
   /** True once the server is closing: what still arrives on open connections is turned away. */
@@ -96,6 +100,7 @@ function open(
     request,
     response,
     id: uuidv7(),
+    startedAt,
     target: readRequestTarget(request.url ?? ''),
     remoteAddress: socket.remoteAddress ?? '',
     localAddress: socket.localAddress,
@@ -107,6 +112,7 @@ function open(
     route: NO_ROUTE,
     server: undefined,
     code: undefined,
+    trace: undefined,
   }
   response.setHeader('x-request-id', exchange.id)
   response.setHeader('x-content-type-options', 'nosniff')
@@ -114,6 +120,9 @@ function open(
   response.once('close', () => {
     const { caller } = exchange
     const code = exchange.code ?? (response.writableFinished ? undefined : 'client_gone')
+    // Refused before its message was here.
+    if (caller && !exchange.trace) traceRequest(exchange, front.tracing)
+    const traceId = traceIdOf(exchange)
     front.observe({
       kind: 'request',
       requestId: exchange.id,
@@ -124,7 +133,9 @@ function open(
       ...(caller ? { tokenName: caller.credential.name, credentialId: caller.credential.id } : {}),
       ...(exchange.server === undefined ? {} : { server: exchange.server }),
       ...(code === undefined ? {} : { code }),
+      ...(traceId === undefined ? {} : { traceId }),
     })
+    endTrace(exchange, response.statusCode, code)
   })
   return exchange
 }

@@ -1,17 +1,20 @@
 import { type Refusal, refusal } from '../access/refusal.ts'
 import { CredentialEnded } from '../identity/credential-ended.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Tracing } from '../observe/tracing.ts'
 import type { ControlPlane } from './control-context.ts'
 import type { Exchange } from './exchange.ts'
 import { type BodyLimits, hasBody } from './read-body.ts'
 import { receiveBody } from './receive-body.ts'
 import { refuseEnded } from './refuse-ended.ts'
 import { sendReply } from './reply.ts'
+import { traceRequest } from './trace-request.ts'
 
 export interface ControlPlaneFront {
   readonly baseUrl: () => string
   readonly limits: BodyLimits & { readonly jsonDepth: number }
   readonly clock: Clock
+  readonly tracing?: Tracing
   readonly control: ControlPlane
 }
 
@@ -55,6 +58,7 @@ export async function serveControl(
   exchange.onEnd = (reason) => gone.abort(new CredentialEnded(reason))
   const ended = refuseEnded(exchange)
   if (ended) return ended
+  const trace = caller && traceRequest(exchange, plane.tracing)
   const query = target.query === '' ? '' : `?${target.query}`
   const init: RequestInit = { method, headers: passedOn(exchange), signal: gone.signal }
   if (body !== undefined) init.body = new Uint8Array(body)
@@ -67,6 +71,7 @@ export async function serveControl(
       baseUrl: plane.baseUrl(),
       credentialShown: request.headers.authorization !== undefined,
       signal: gone.signal,
+      ...(trace === undefined ? {} : { trace }),
       note(fact) {
         exchange.route = fact.route ?? exchange.route
         exchange.code = fact.code ?? exchange.code

@@ -1,6 +1,7 @@
 import { type Refusal, refusal } from '../access/refusal.ts'
 import type { Caller } from '../identity/caller.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Tracing } from '../observe/tracing.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { McpEndpoint, McpExchange } from '../mcp/endpoint.ts'
 import { STATELESS_REVISION } from '../lib/revisions.ts'
@@ -14,11 +15,13 @@ import { receiveBody } from './receive-body.ts'
 import { refuseEnded } from './refuse-ended.ts'
 import { sendReply } from './reply.ts'
 import { rpcRefusal } from './rpc-refusal.ts'
+import { traceRequest } from './trace-request.ts'
 
 export interface McpPlane {
   readonly baseUrl: () => string
   readonly limits: BodyLimits & { readonly jsonDepth: number }
   readonly clock: Clock
+  readonly tracing?: Tracing
   readonly mcp: Pick<McpEndpoint, 'handle' | 'locate'>
 }
 
@@ -59,6 +62,7 @@ export async function serveMcp(
   if (!body.ok) return refuseMessage(exchange, body.error, plane)
   const ended = refuseEnded(exchange)
   if (ended) return ended
+  const trace = traceRequest(exchange, plane.tracing, body.value)
   const query = target.query === '' ? '' : `?${target.query}`
   const url = new URL(`${plane.baseUrl()}${target.path ?? route}${query}`)
   await plane.mcp.handle({
@@ -70,6 +74,7 @@ export async function serveMcp(
     path: kind,
     url,
     backend,
+    ...(trace === undefined ? {} : { trace }),
     onEnd(heard) {
       if (exchange.ended === undefined) exchange.onEnd = heard
       else heard(exchange.ended)

@@ -9,6 +9,7 @@ import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import type { McpEndpoint } from '../mcp/endpoint.ts'
 import type { Observe } from '../observe/observation.ts'
+import type { Tracing } from '../observe/tracing.ts'
 import { answerClientError } from './client-error.ts'
 import type { ControlPlane } from './control-context.ts'
 import { answer, type FrontOptions } from './front.ts'
@@ -46,6 +47,8 @@ export interface HttpServerOptions {
   readonly audit: AuditSink
   readonly observe: Observe
   readonly clock: Clock
+  /** Absent: traces of clients are passed on, and none are made. */
+  readonly tracing?: Tracing
   readonly mcp: Pick<McpEndpoint, 'locate' | 'handle' | 'close'>
   readonly control: ControlPlane
 }

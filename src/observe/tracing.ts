@@ -16,8 +16,15 @@ export interface NewSpan {
 export interface Span {
   /** What is handed on with the work inside this span; where no spans are made, the parent as it came. */
   readonly context: TraceContext | undefined
-  /** @param error a code, or the class of what went wrong; absent when nothing did */
-  end(facts?: SpanFacts, error?: string): void
+  end(outcome?: SpanOutcome): void
+}
+
+export interface SpanOutcome {
+  readonly facts?: SpanFacts
+  /** A code, or the class of what went wrong; absent when nothing did. */
+  readonly error?: string
+  /** In place of the first one, where more is known now. */
+  readonly name?: string
 }
 
 /** Makes spans. Nothing here throws, waits, or fails a request. */

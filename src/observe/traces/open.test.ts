@@ -48,15 +48,15 @@ describe('traces', () => {
       facts: { 'http.route': '/mcp', 'url.scheme': undefined },
     })
     const client = tracing.begin({ kind: 'client', name: 'tools/call', parent: server.context, facts: {} })
-    client.end({}, 'upstream_timeout')
-    server.end({ 'http.response.status_code': 504 })
+    client.end({ error: 'upstream_timeout' })
+    server.end({ facts: { 'http.response.status_code': 504 }, name: 'tools/call echo' })
     clock.advance(1_000)
     await vi.waitFor(() => expect(collector.spans).toHaveLength(2))
     const [inner, outer] = collector.spans
     expect(outer).toMatchObject({
       traceId: TRACE,
       parentSpanId: 'b7ad6b7169203331',
-      name: 'POST /mcp',
+      name: 'tools/call echo',
       kind: 2,
       traceState: 'vendor=a',
       facts: { 'http.route': '/mcp', 'http.response.status_code': 504 },

@@ -95,8 +95,9 @@ export async function openTraces(
       )
       return {
         context: handedOn(span.spanContext()),
-        end(more = {}, error) {
+        end({ facts: more = {}, error, name: better } = {}) {
           span.setAttributes(known(more))
+          if (better !== undefined) span.updateName(better)
           if (error !== undefined) fail(span, error, api.SpanStatusCode.ERROR)
           span.end()
         },
