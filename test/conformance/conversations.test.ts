@@ -1,4 +1,5 @@
 import { afterAll, describe } from 'vitest'
+import { openStatelessConversation } from '../../src/upstreams/stateless-conversation.ts'
 import { fixtureCommand } from '../support/fixture-upstream.ts'
 import { conversationClient } from '../support/conversation-client.ts'
 import {
@@ -14,13 +15,17 @@ afterAll(async () => {
   for (const upstreams of opened) await upstreams.close()
 })
 
-describe.each(['2025-11-25'] as const)('the fixture over stdio in %s', (revision) => {
+describe.each(['2025-11-25', '2026-07-28'] as const)('the fixture over stdio in %s', (revision) => {
   behaviours({
     client: '2025-11-25',
     upstream: revision,
+    // The code is the server's own: who speaks with a client translates it.
+    notFound: revision === '2025-11-25' ? -32002 : -32602,
     async connect(options) {
       const reach = fixtureCommand({ transport: 'stdio', revision, pageSize: PAGE_SIZE })
-      const test = openTestUpstreams([stdioUpstream('fixture', { reach })])
+      const test = openTestUpstreams([stdioUpstream('fixture', { reach })], {
+        openStateless: openStatelessConversation,
+      })
       opened.push(test)
       const upstream = test.upstreams.find('fixture')
       if (!upstream) throw new Error('no upstream')
