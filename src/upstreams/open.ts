@@ -3,7 +3,6 @@ import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import type { Params } from '../lib/json-rpc.ts'
 import type { Observe } from '../observe/observation.ts'
-import type { OpenConversation } from './beginning.ts'
 import type { UpstreamOptions } from './options.ts'
 import type { OpenHttpReach, Reach } from './reach.ts'
 import { openStdioReach } from './stdio/reach.ts'
@@ -25,7 +24,6 @@ export interface UpstreamsParts {
   /** Null where principals can leave no credentials of their own. */
   readonly credentials: UserCredentials | null
   readonly openHttp: OpenHttpReach
-  readonly openStateless: OpenConversation
 }
 
 /** Opens the MCP servers of the configuration. Nothing is started or connected before it is needed. */

@@ -5,7 +5,6 @@ import type { Params } from '../lib/json-rpc.ts'
 import type { Revision } from '../lib/revisions.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Observe } from '../observe/observation.ts'
-import type { OpenConversation } from './beginning.ts'
 import type { ClientFacts, Conversation, Inbox } from './conversation.ts'
 import type { DirectRoute } from './direct-route.ts'
 import type { HttpReach, StdioReach, UpstreamOptions } from './options.ts'
@@ -71,7 +70,6 @@ export type OpenStdioReach = (
 export interface StdioParts {
   /** Ends the processes of a credential with it. */
   readonly lifelines: Lifelines
-  readonly openStateless: OpenConversation
   /** The environment of Postern itself, of which a short safe list is passed on. */
   readonly environment: Readonly<Record<string, string | undefined>>
 }

@@ -82,7 +82,7 @@ class ProcessReach implements Reach {
     ownSecret: Secret | null,
   ): SharedProcess {
     const { reach, name, limits, userCredential } = this.#options
-    const { clock, observe, lifelines, environment, openStateless } = this.#parts
+    const { clock, observe, lifelines, environment } = this.#parts
     const most = limits.conversations
     // Those that are ending count, too: otherwise endings could be piled up.
     if ((this.#kept.size >= most && !this.#endIdle()) || this.#going.size >= 2 * most)
@@ -109,15 +109,17 @@ class ProcessReach implements Reach {
         lingerMs: credentialId === null ? Math.max(LINGER_MS, limits.idleMs) : LINGER_MS,
         strangers: credentialId === null,
         client,
-        openStateless,
         era: this.#verdict?.era ?? null,
       },
       {
         up: (era, revision) => {
           this.#verdict = { era, revision, at: this.#verdict?.era === era ? this.#verdict.at : clock.now() }
         },
+        doubted: () => {
+          this.#verdict = null
+        },
         over: (fault) => {
-          if (fault) this.#failed(key, fault)
+          if (fault && this.#crashed.size < limits.conversations) this.#crashed.add(key)
           const kept = this.#kept.get(key)
           if (kept?.process !== process) return
           this.#kept.delete(key)
@@ -137,12 +139,6 @@ class ProcessReach implements Reach {
     })
     this.#going.add(gone)
     return process
-  }
-
-  #failed(key: string, fault: Error): void {
-    if (this.#crashed.size < this.#options.limits.conversations) this.#crashed.add(key)
-    // The server may have become another one under the same command: asked again next time.
-    if (fault instanceof Fault && fault.code === 'upstream_invalid') this.#verdict = null
   }
 
   /** Makes room: a process that only lingers is ended. */

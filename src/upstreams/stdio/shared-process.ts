@@ -1,11 +1,12 @@
 import { Fault } from '../../lib/fault.ts'
 import { STATELESS_REVISION, type Revision } from '../../lib/revisions.ts'
-import type { Beginning, OpenConversation } from '../beginning.ts'
+import type { Beginning } from '../beginning.ts'
 import type { ClientFacts, Conversation, Inbox } from '../conversation.ts'
 import { deadline } from '../deadline.ts'
 import { LinkViews } from '../link-views.ts'
 import { SessionConversation } from '../session-conversation.ts'
 import { SessionPeer } from '../session-peer.ts'
+import { openStatelessConversation } from '../stateless-conversation.ts'
 import { discoverEra, type Era } from './era.ts'
 import { StdioLink, type StdioLinkOptions } from './stdio-link.ts'
 
@@ -21,7 +22,6 @@ export interface SharedProcessOptions extends Omit<StdioLinkOptions, 'onOver'> {
   readonly lingerMs: number
   /** True when conversations of several callers share it. */
   readonly strangers: boolean
-  readonly openStateless: OpenConversation
   /** Known from an earlier process of the same server; null to find out. */
   readonly era: Era | null
 }
@@ -30,6 +30,8 @@ export interface SharedProcessOptions extends Omit<StdioLinkOptions, 'onOver'> {
 export interface ProcessWatcher {
   /** It answered; called once. */
   up(era: Era, revision: Revision): void
+  /** A conversation could not be begun: what is remembered of the server may hold no longer. */
+  doubted(): void
   /** It is of no more use; called once. The fault says why; undefined when it was let go. */
   over(fault: Error | undefined): void
 }
@@ -92,9 +94,11 @@ export class SharedProcess {
         },
       }
       if (speaking.era === 'session') return new SessionConversation(speaking.peer, inbox, leave)
-      return await this.#options.openStateless(speaking.views.view(leave), { ...beginning, inbox })
+      return await openStatelessConversation(speaking.views.view(leave), { ...beginning, inbox })
     } catch (fault) {
       leave()
+      // It is not what it was known for: it may have become another server under the same command.
+      if (!beginning.signal.aborted) this.#watcher.doubted()
       throw fault
     }
   }

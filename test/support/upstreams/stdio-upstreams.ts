@@ -98,9 +98,6 @@ export function openTestUpstreams(
     openHttp: () => {
       throw new Error('no HTTP here')
     },
-    openStateless: () => {
-      throw new Error('not stateless')
-    },
     ...more,
   })
   return { upstreams, lifelines, observed, close: () => upstreams.close() }
