@@ -10,16 +10,19 @@ export type HeaderList = readonly string[]
  *
  * Headers that frame the message or carry the protocol are Postern's to set: configured ones of these names are
  * left out, since two of them would make one request mean two things.
+ *
+ * @param bearer a token of client credentials is added to each request, in place of a configured `Authorization`
  */
 export function ownHeaders(
   configured: HttpReach['headers'],
   place: UserCredentialPlace | null,
   ownSecret: Secret | null,
+  bearer = false,
 ): HeaderList {
   const headers = new Map<string, string>([['user-agent', 'postern']])
   for (const [name, value] of Object.entries(configured)) {
     const lower = name.toLowerCase()
-    if (!isReserved(lower)) headers.set(lower, value.reveal())
+    if (!isReserved(lower) && !(bearer && lower === 'authorization')) headers.set(lower, value.reveal())
   }
   if (ownSecret && place?.kind === 'header') {
     headers.set(place.header.toLowerCase(), place.prefix + ownSecret.reveal())
