@@ -3,8 +3,9 @@ import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import type { Params } from '../lib/json-rpc.ts'
 import type { Observe } from '../observe/observation.ts'
+import { openHttpReach } from './http/reach.ts'
 import type { UpstreamOptions } from './options.ts'
-import type { OpenHttpReach, Reach } from './reach.ts'
+import type { Reach } from './reach.ts'
 import { openStdioReach } from './stdio/reach.ts'
 import { UpstreamServer } from './upstream-server.ts'
 import type { Upstream, Upstreams } from './upstream.ts'
@@ -23,7 +24,6 @@ export interface UpstreamsParts {
   readonly clientInfo: Params
   /** Null where principals can leave no credentials of their own. */
   readonly credentials: UserCredentials | null
-  readonly openHttp: OpenHttpReach
 }
 
 /** Opens the MCP servers of the configuration. Nothing is started or connected before it is needed. */
@@ -116,7 +116,7 @@ class ConfiguredUpstreams implements Upstreams {
     const { reach } = options
     return reach.kind === 'stdio'
       ? openStdioReach({ ...options, reach }, this.#parts)
-      : this.#parts.openHttp({ ...options, reach }, this.#parts)
+      : openHttpReach({ ...options, reach }, this.#parts)
   }
 
   #leave(server: UpstreamServer, fault: Fault): void {

@@ -95,9 +95,6 @@ export function openTestUpstreams(
     environment: process.env,
     clientInfo: { name: 'postern', version: '0' },
     credentials: null,
-    openHttp: () => {
-      throw new Error('no HTTP here')
-    },
     ...more,
   })
   return { upstreams, lifelines, observed, close: () => upstreams.close() }
