@@ -38,7 +38,7 @@ export interface Statement {
   readonly maxRows?: number
   readonly maxBytes?: number
   readonly signal: AbortSignal
-  readonly trace?: TraceContext
+  readonly trace?: TraceContext | undefined
 }
 
 /** What the tools need of the databases: names, one guarded way to run SQL, and the catalogue. */

@@ -14,7 +14,7 @@ export interface ControlContext {
   /** Aborted when the client went away. */
   readonly signal: AbortSignal
   /** What is done for this request belongs to it. */
-  readonly trace?: TraceContext
+  readonly trace?: TraceContext | undefined
   /** Tells the request log which route answered, and with which code. */
   note(fact: { readonly route?: string; readonly code?: string }): void
 }

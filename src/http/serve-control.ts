@@ -71,7 +71,7 @@ export async function serveControl(
       baseUrl: plane.baseUrl(),
       credentialShown: request.headers.authorization !== undefined,
       signal: gone.signal,
-      ...(trace === undefined ? {} : { trace }),
+      trace,
       note(fact) {
         exchange.route = fact.route ?? exchange.route
         exchange.code = fact.code ?? exchange.code

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Caller } from '../identity/caller.ts'
+import type { TraceContext } from '../observe/trace-context.ts'
 import type { Pipeline } from '../tools/call.ts'
 import type { ToolResult } from '../tools/tool.ts'
 import type { StopReason } from './error-to-rpc.ts'
@@ -18,6 +19,7 @@ export interface CallToRun {
   readonly session: Session | undefined
   /** The reply's connection: when it closes first, nobody is left to answer. Absent on a 2024-11-05 stream. */
   readonly response: ServerResponse | undefined
+  readonly trace: TraceContext | undefined
 }
 
 export type CallOutcome =
@@ -82,6 +84,7 @@ export class Calls {
           requestId: asked.requestId,
           wire: 'mcp',
           signal: call.signal,
+          trace: asked.trace,
         })
         .then(
           (result) => {

@@ -96,6 +96,7 @@ export class EventTransport {
             requestId: exchange.requestId,
             revision: session.revision,
             session,
+            trace: exchange.trace,
             alone: false,
           })
     if (reply.message !== undefined && reply.silent !== true) session.streams?.[0]?.send(reply.message)

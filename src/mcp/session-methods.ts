@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Caller } from '../identity/caller.ts'
+import type { TraceContext } from '../observe/trace-context.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { Message, Params, RequestId } from './message.ts'
@@ -20,6 +21,7 @@ export interface SessionContext {
   readonly revision: SessionRevision
   readonly session?: Session
   readonly response?: ServerResponse
+  readonly trace?: TraceContext | undefined
   readonly alone: boolean
 }
 

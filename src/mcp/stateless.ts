@@ -86,6 +86,7 @@ export class Stateless {
       params,
       revision: STATELESS_REVISION,
       response: exchange.response,
+      trace: exchange.trace,
       alone: true,
     } as const
     switch (message.method) {

@@ -47,10 +47,18 @@ export class Streamable {
     const found = this.#context(exchange)
     if ('code' in found) return errorReply(message && idOf(message), found)
     if (!message)
-      return await this.#batch(body as readonly unknown[], { ...found, response: exchange.response })
+      return await this.#batch(body as readonly unknown[], {
+        ...found,
+        response: exchange.response,
+        trace: exchange.trace,
+      })
     return message.kind === 'request' && message.method === 'initialize'
       ? this.#initialize(message, exchange, found.session)
-      : await this.#parts.methods.answer(message, { ...found, response: exchange.response })
+      : await this.#parts.methods.answer(message, {
+          ...found,
+          response: exchange.response,
+          trace: exchange.trace,
+        })
   }
 
   /** Opens the stream on which the server may speak first. @returns the error to answer with instead */

@@ -3,6 +3,7 @@ import { refusal } from '../access/refusal.ts'
 import type { Caller } from '../identity/caller.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import type { Observe } from '../observe/observation.ts'
+import type { TraceContext } from '../observe/trace-context.ts'
 import type { Pipeline } from '../tools/call.ts'
 import type { Calls, CallOutcome } from './calls.ts'
 import { faultToRpc, isRpcError, refusalToRpc, stopToRpc } from './error-to-rpc.ts'
@@ -23,6 +24,7 @@ export interface Asked {
   readonly revision: Revision
   readonly session?: Session
   readonly response?: ServerResponse
+  readonly trace?: TraceContext | undefined
   /** The only message of its HTTP exchange, so that HTTP can carry a status and a challenge for it. */
   readonly alone: boolean
 }
@@ -78,6 +80,7 @@ export class ToolMethods {
       args: args ?? {},
       session: asked.session,
       response: asked.response,
+      trace: asked.trace,
     })
     try {
       return this.#answer(asked, outcome)

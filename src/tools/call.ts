@@ -12,7 +12,7 @@ export interface ToolCall {
   /** Which wire it came by, for the audit: `mcp`, `rest`. */
   readonly wire: 'mcp' | 'rest' | 'cli'
   readonly signal: AbortSignal
-  readonly trace?: TraceContext
+  readonly trace?: TraceContext | undefined
 }
 
 /**

@@ -61,7 +61,7 @@ export function runSqlTool(
             maxRows: limits.rows,
             maxBytes: limits.resultBytes,
             signal,
-            ...(trace === undefined ? {} : { trace }),
+            trace,
           })
           if (!result.ok) return { outcome: 'refused', refusal: result.error, target }
           const structured = rowsJson(result.value)

@@ -48,7 +48,7 @@ export interface CallContext {
   readonly requestId: string
   /** Aborted when the client went away or the credential ended. */
   readonly signal: AbortSignal
-  readonly trace?: TraceContext
+  readonly trace?: TraceContext | undefined
 }
 
 export type Content = { readonly type: 'text'; readonly text: string }

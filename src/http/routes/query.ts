@@ -41,7 +41,7 @@ export function queryRoutes(parts: ControlPlaneParts): readonly Route[] {
           requestId: context.requestId,
           wire: 'rest',
           signal: context.signal,
-          ...(context.trace ? { trace: context.trace } : {}),
+          trace: context.trace,
         })
         return result.outcome === 'refused'
           ? err(result.refusal)

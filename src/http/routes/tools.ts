@@ -74,7 +74,7 @@ export function toolRoutes({ pipeline }: ControlPlaneParts): readonly Route[] {
           requestId: context.requestId,
           wire: 'rest',
           signal: context.signal,
-          ...(context.trace ? { trace: context.trace } : {}),
+          trace: context.trace,
         })
         if (result.outcome === 'refused') return err(result.refusal)
         return ok({ status: 200, body: result.structured ?? { content: result.content } })

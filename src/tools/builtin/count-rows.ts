@@ -52,7 +52,7 @@ export const countRows = (parts: BuiltinParts): Tool =>
         sql: sql.value,
         maxRows: 1,
         signal,
-        ...(trace === undefined ? {} : { trace }),
+        trace,
       })
       if (!answer.ok) return { outcome: 'refused', refusal: answer.error }
       const count = Number(answer.value.rows[0]?.[0])

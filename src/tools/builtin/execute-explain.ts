@@ -41,7 +41,7 @@ export const executeExplain = (parts: BuiltinParts): Tool =>
         ...(params === undefined ? {} : { params }),
         maxRows: parts.limits.rows,
         signal,
-        ...(trace === undefined ? {} : { trace }),
+        trace,
       })
       if (!answer.ok) return { outcome: 'refused', refusal: answer.error }
       const lines = answer.value.rows.map(([line]) =>

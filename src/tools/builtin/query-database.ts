@@ -151,7 +151,7 @@ async function page(
     maxRows: Math.min(limit + skip, parts.limits.rows),
     maxBytes: parts.limits.resultBytes,
     signal,
-    ...(trace === undefined ? {} : { trace }),
+    trace,
   })
   if (!answer.ok) return err(atOwnPlace(answer.error, shift))
   return skip === 0 ? answer : ok({ ...answer.value, rows: answer.value.rows.slice(skip) })
