@@ -18,6 +18,7 @@ export const COMMAND_GROUPS: readonly (readonly [heading: string, Readonly<Recor
     'Configuration',
     {
       'config check': () => import('./config-check.ts'),
+      'config import': () => import('./config-import.ts'),
       'config init': () => import('./config-init.ts'),
     },
   ],

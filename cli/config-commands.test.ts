@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { testInvocation } from '../test/support/invocation.ts'
 import type { Command } from './command.ts'
 import { command as check } from './config-check.ts'
+import { command as importing } from './config-import.ts'
 import { command as init } from './config-init.ts'
 import { GLOBAL_OPTIONS } from './global-options.ts'
 import { parse } from './parse.ts'
@@ -139,5 +140,78 @@ describe('config check', () => {
     expect(out).not.toContain('hunter')
     expect((await run(check, ['--config', next, '--against', next])).out).toContain('Nothing differs.')
     expect((await run(check, ['--config', next, '--against', join(dir, 'none.yaml')])).code).toBe(1)
+  })
+})
+
+describe('config import', () => {
+  const FOREIGN = {
+    proxy: {
+      addr: '127.0.0.1:0',
+      auth: { kind: 'bearer_token', tokens: { ci: 'hunter2-hunter2-hunter2', dev: '$env:DEV_TOKEN' } },
+    },
+    mcpServers: { wiki: { url: 'https://wiki.example.com/mcp', headers: { 'X-Api-Key': 'hunter2' } } },
+  }
+  const foreign = async (): Promise<string> => {
+    const file = join(dir, 'config.json')
+    await writeFile(file, JSON.stringify(FOREIGN), { mode: 0o600 })
+    return file
+  }
+
+  it('writes a file that config check finds good, and says what to set', async () => {
+    const file = await foreign()
+    const output = join(dir, 'postern.yaml')
+    const ran = await run(importing, [file, '--output', output])
+    expect(ran.code).toBe(0)
+    expect(ran.out).toContain(`Wrote ${output}`)
+    expect(ran.err).toContain('DEV_TOKEN  for auth.tokens.dev.value')
+    expect(ran.err).toContain('WIKI_X_API_KEY  for mcpServers.wiki.headers.X-Api-Key')
+    expect((await stat(output)).mode & 0o777).toBe(0o600)
+    const env = { DEV_TOKEN: 'a-development-token', WIKI_X_API_KEY: 'k' }
+    const checked = await run(check, ['--config', output, '--json'], env)
+    expect(checked.document).toMatchObject({
+      dialect: 'native',
+      tokens: ['ci', 'dev'],
+      mcp_servers: [{ name: 'wiki', target: 'https://wiki.example.com/mcp', tokens: null }],
+      warnings: [],
+    })
+    expect((await run(check, ['--config', output])).err).toContain('WIKI_X_API_KEY')
+    expect(ran.out + ran.err + (await readFile(output, 'utf8'))).not.toContain('hunter2')
+  })
+
+  it('writes to standard output, where nothing else is said', async () => {
+    const { code, out } = await run(importing, [await foreign()])
+    expect(code).toBe(0)
+    expect(out).toMatch(/^# Written by "postern config import" from config\.json/)
+    expect(out).toMatch(/hash: [0-9a-f]{64}\n/)
+    const { document } = await run(importing, [await foreign(), '--json'])
+    expect(document).toMatchObject({
+      file: null,
+      dialect: 'mcp-front',
+      hashed_tokens: ['ci'],
+      variables: [
+        { name: 'DEV_TOKEN', because: 'reference' },
+        { name: 'WIKI_X_API_KEY', because: 'plain' },
+      ],
+    })
+    expect(document['text']).toBe(out)
+  })
+
+  it('replaces a file only when it is told to, and reports what is wrong with the one it reads', async () => {
+    const file = await foreign()
+    const output = join(dir, 'postern.yaml')
+    await writeFile(output, 'mine')
+    const refused = await run(importing, [file, '--output', output, '--json'])
+    expect(refused.document).toMatchObject({
+      code: 'file_exists',
+      message: expect.stringContaining('--output') as string,
+    })
+    expect(await readFile(output, 'utf8')).toBe('mine')
+    expect((await run(importing, [file, '--output', output, '--force'])).code).toBe(0)
+    expect((await run(importing, [file, '--output', join(dir, 'x.json')])).err).toContain('is YAML')
+    await writeFile(file, '{"proxy": 1, "mcpServers": {"a": {"transportType": "x"}}}')
+    const wrong = await run(importing, [file, '--json'])
+    expect(wrong.code).toBe(1)
+    expect(wrong.document).toMatchObject({ code: 'config_invalid', problems: [{}, {}] })
+    expect((await run(importing, [join(dir, 'none.json')])).code).toBe(1)
   })
 })

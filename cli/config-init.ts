@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto'
-import { lstat, open, rename, rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Command, ExitCode, Given, Invocation } from './command.ts'
 import { configFile } from './read-settings.ts'
+import { writeNewFile } from './write-new-file.ts'
 
 export const command: Command = {
   name: 'config init',
@@ -22,55 +21,11 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
       message: `the starting file is YAML: let the name end in .yaml, unlike ${file}`,
     })
   const { startingFile } = await import('../src/config/starting-file.ts')
-  try {
-    if (given.flag('force')) await replace(file, startingFile())
-    else await create(file, startingFile())
-  } catch (error) {
-    return failed(invocation, file, error)
-  }
+  const written = await writeNewFile(invocation, file, startingFile(), {
+    force: given.flag('force'),
+    elsewhere: '--config',
+  })
+  if (!written.ok) return written.error
   invocation.answer({ file }, `Wrote ${file}\nChange what you need, then run "postern config check".`)
   return 0
-}
-
-/** Fails when something is there, a dangling symbolic link included (`O_EXCL`). */
-async function create(file: string, text: string): Promise<void> {
-  await using handle = await open(file, 'wx', 0o600)
-  await handle.writeFile(text)
-  await handle.sync()
-}
-
-/** Writes beside the file and renames, so that nobody reads half of it and a failure leaves the old one. */
-async function replace(file: string, text: string): Promise<void> {
-  const found = await lstat(file).catch(() => undefined)
-  if (found?.isDirectory() === true) throw Object.assign(new Error('a directory'), { code: 'EISDIR' })
-  const beside = `${file}.${randomUUID()}.tmp`
-  try {
-    await create(beside, text)
-    await rename(beside, file)
-  } catch (error) {
-    await rm(beside, { force: true })
-    throw error
-  }
-}
-
-function failed(invocation: Invocation, file: string, error: unknown): 1 {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
-  if (code === 'EEXIST')
-    return invocation.fail({
-      code: 'file_exists',
-      message: `${file} is there already: use --force to replace it, or --config to name another`,
-    })
-  const reasons: Readonly<Record<string, string>> = {
-    EACCES: 'the directory may not be written to',
-    EPERM: 'the directory may not be written to',
-    EROFS: 'the file system is read-only',
-    ENOENT: 'its directory does not exist',
-    ENOTDIR: 'its directory does not exist',
-    ENOSPC: 'the disk is full',
-    EISDIR: 'it is a directory',
-  }
-  return invocation.fail({
-    code: 'file_not_written',
-    message: `${file} cannot be written: ${reasons[code] ?? code}`,
-  })
 }

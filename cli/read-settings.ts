@@ -25,28 +25,33 @@ export const configFile = (invocation: Invocation, given: Given): string | undef
 export async function readSettings(invocation: Invocation, given: Given): Promise<Result<ReadSettings, 1>> {
   const read = await load(invocation, given)
   if (read.ok) return read
+  return err(await failWithProblems(invocation, read.error))
+}
+
+/** Reports every problem of a configuration at once. */
+export async function failWithProblems(
+  invocation: Invocation,
+  { problems, file }: ConfigProblems,
+): Promise<1> {
   const { formatProblem, formatWhere } = await import('../src/config/problem.ts')
-  const { problems, file } = read.error
   const name = file === null ? '' : ` ${file}`
-  return err(
-    invocation.fail({
-      code: 'config_invalid',
-      message:
-        problems.length === 1
-          ? `the configuration${name} has a problem`
-          : `the configuration${name} has ${problems.length} problems`,
-      details: {
-        problems: problems.map((problem) => ({
-          code: problem.code,
-          where: formatWhere(problem.where),
-          path: problem.path,
-          message: problem.message,
-          suggestion: problem.suggestion ?? null,
-        })),
-      },
-      more: problems.map(formatProblem),
-    }),
-  )
+  return invocation.fail({
+    code: 'config_invalid',
+    message:
+      problems.length === 1
+        ? `the configuration${name} has a problem`
+        : `the configuration${name} has ${problems.length} problems`,
+    details: {
+      problems: problems.map((problem) => ({
+        code: problem.code,
+        where: formatWhere(problem.where),
+        path: problem.path,
+        message: problem.message,
+        suggestion: problem.suggestion ?? null,
+      })),
+    },
+    more: problems.map(formatProblem),
+  })
 }
 
 /** The same for a process that runs: nothing is printed, the error is one line for each problem. */

@@ -62,7 +62,7 @@ export interface Loaded {
 const USUAL_FILES = ['postern.yaml', 'postern.yml', 'postern.json', 'postern.jsonc']
 
 /** Keys that only the native shape has: `databases` is in others, too. */
-const NATIVE_KEYS = [
+export const NATIVE_KEYS = [
   'server',
   'dataDir',
   'store',

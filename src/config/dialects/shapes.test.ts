@@ -344,7 +344,7 @@ describe('the blocks of MCP clients', () => {
   })
 
   it.each<[string, unknown, string]>([
-    ['an editor’s folder', { command: 'x', args: ['${workspaceFolder}/src'] }, 'which only an editor knows'],
+    ['an editor’s folder', { command: 'x', args: ['${workspaceFolder}/src'] }, 'variable WORKSPACE_FOLDER'],
     ['text right after a name', { command: 'x', args: ['${HOME}s'] }, 'text right after'],
     ['a file of variables', { command: 'x', envFile: '.env' }, 'envFile  is not available'],
     ['a strange type', { type: 'ws', url: 'http://h' }, 'is not a transport'],

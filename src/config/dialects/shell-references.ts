@@ -4,9 +4,12 @@ import type { Report } from '../problem.ts'
 /** `${NAME}`, `${NAME:-default}`, `${env:NAME}`, `${input:id}`, `${workspaceFolder}` */
 const REFERENCE = /\$\{(?:(env|input):)?([A-Za-z_][A-Za-z0-9_.-]*)(?::-([^{}]*))?\}/g
 
-/** What an editor puts in and nobody else knows. */
-const EDITOR =
-  /^(?:workspaceFolder|workspaceFolderBasename|userHome|pathSeparator|file|fileDirname|cwd|selectedText)$/
+/** What an editor puts in and nobody else knows: it has to come from somewhere else. */
+const EDITOR: ReadonlyMap<string, string> = new Map([
+  ['workspaceFolder', 'WORKSPACE_FOLDER'],
+  ['workspaceRoot', 'WORKSPACE_FOLDER'],
+  ['userHome', 'HOME'],
+])
 
 /** The variable that stands for an editor's question: `${input:github-token}` is `GITHUB_TOKEN`. */
 export const variableOfInput = (id: string): string =>
@@ -35,11 +38,7 @@ function expand(node: ScalarNode, report: Report): ScalarNode {
     REFERENCE,
     (whole, kind: string | undefined, name: string, fallback: string | undefined, at: number) => {
       const rest = node.text.slice(at + whole.length)
-      if (kind === undefined && EDITOR.test(name)) {
-        wrong ??= `has \${${name}}, which only an editor knows: write what it stands for`
-        return whole
-      }
-      const variable = kind === 'input' ? variableOfInput(name) : name
+      const variable = kind === 'input' ? variableOfInput(name) : (EDITOR.get(name) ?? name)
       if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable))
         wrong ??= `has \${${name}}, which is not an environment variable`
       // A name ends where no letter follows, and a default runs to the end of the value.
