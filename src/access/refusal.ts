@@ -31,6 +31,7 @@ export const REFUSAL_CODES = [
   'database_not_allowed',
   'tenant_not_allowed',
   'tool_not_allowed',
+  'tool_failed',
   'upstream_credential_missing',
   'write_needs_confirmation',
   'sql_refused',

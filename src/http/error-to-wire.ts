@@ -94,6 +94,7 @@ export function refusalStatus(code: RefusalCode): StatusLine {
     case 'unsupported_media_type':
       return line(415, 'unsupported_media_type')
     case 'sql_failed':
+    case 'tool_failed':
     case 'result_too_large':
       return line(422, 'unprocessable')
     case 'too_many_requests':
@@ -173,7 +174,8 @@ export function refusalToWire(refused: Refusal, context: WireContext): WireError
  * else. The store's own sentence names its file, and a stranger's invented token is enough to hear it.
  */
 export function faultToWire(thrown: unknown, context: WireContext): WireError {
-  const known = thrown instanceof Fault && faultStatus(thrown.code).status === 503
+  // What is away, busy or slow is told in the sentence made for callers; of a defect they learn nothing.
+  const known = thrown instanceof Fault && faultStatus(thrown.code).status > 500
   const code = thrown instanceof Fault ? thrown.code : 'internal'
   const { status, word } = faultStatus(code)
   return {

@@ -75,6 +75,7 @@ describe('errors of tool calls', () => {
     'database_not_allowed',
     'tenant_not_allowed',
     'tool_not_allowed',
+    'tool_failed',
     'upstream_credential_missing',
     'write_needs_confirmation',
     'sql_refused',

@@ -23,6 +23,7 @@ export function refusalToRpc(reason: Refusal, alone: boolean): RpcError | null {
     case 'database_not_allowed':
     case 'tenant_not_allowed':
     case 'tool_not_allowed':
+    case 'tool_failed':
     case 'upstream_credential_missing':
     case 'write_needs_confirmation':
     case 'sql_refused':

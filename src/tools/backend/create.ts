@@ -1,4 +1,4 @@
-import { type Refusal, refusal } from '../../access/refusal.ts'
+import type { Refusal } from '../../access/refusal.ts'
 import type { Caller } from '../../identity/caller.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Upstreams } from '../../upstreams/upstream.ts'
@@ -8,6 +8,7 @@ import { Names } from './aggregate/names.ts'
 import type { Backend, Backends } from './backend.ts'
 import { recordRefusal, type RecordParts } from './record.ts'
 import { ServerBackend } from './server-backend.ts'
+import { unknownServer } from './unknown-server.ts'
 
 export interface BackendsParts extends RecordParts {
   readonly upstreams: Upstreams
@@ -23,8 +24,18 @@ export interface BackendsParts extends RecordParts {
   readonly serverInfo: { readonly name: string; readonly version: string }
 }
 
+/** The backends with what the rooms beside them need; wires see `Backends`. */
+export interface OpenBackends extends Backends {
+  readonly names: Names
+  aggregate(): AggregateBackend
+  /** One server, whoever asks. */
+  find(name: string): ServerBackend | undefined
+  /** The servers that are open to the caller, in the order of the configuration. */
+  usable(caller: Caller): readonly ServerBackend[]
+}
+
 /** The MCP servers behind their rules: the only way from a wire to one of them. */
-export function createBackends(parts: BackendsParts): Backends {
+export function createBackends(parts: BackendsParts): OpenBackends {
   const { upstreams } = parts
   /** The answer for each server, made once: it is asked for with every request. */
   const known = new Map<string, { readonly ok: true; readonly value: ServerBackend }>()
@@ -42,23 +53,23 @@ export function createBackends(parts: BackendsParts): Backends {
     return answer
   }
 
-  const usable = (caller: Caller): ServerBackend[] =>
-    upstreams
-      .list()
-      .flatMap(({ name }) => find(name)?.value ?? [])
-      .filter((backend) => backend.decideServer(caller).outcome === 'allow')
+  const all = (): ServerBackend[] => upstreams.list().flatMap(({ name }) => find(name)?.value ?? [])
 
+  const usable = (caller: Caller): ServerBackend[] =>
+    all().filter((backend) => backend.decideServer(caller).outcome === 'allow')
+
+  const names = new Names(parts.aggregate.delimiter, () => upstreams.list().map(({ name }) => name))
   const aggregate = new AggregateBackend({
-    servers: () => upstreams.list().flatMap(({ name }) => find(name)?.value ?? []),
+    servers: all,
     own: parts.own,
-    names: new Names(parts.aggregate.delimiter, () => upstreams.list().map(({ name }) => name)),
+    names,
     listTimeoutMs: parts.aggregate.listTimeoutMs,
     serverInfo: { ...parts.serverInfo },
     clock: parts.clock,
     observe: parts.observe,
   })
 
-  upstreams.onChange((name) => known.get(name)?.value.catalogue.forget())
+  upstreams.onChange((name) => known.get(name)?.value.forget())
 
   return {
     get any() {
@@ -69,23 +80,22 @@ export function createBackends(parts: BackendsParts): Backends {
       const answer = find(name)
       const decision = answer?.value.decideServer(caller)
       if (answer && decision?.outcome === 'allow') return answer
-      const why = decision?.outcome === 'refuse' ? decision.refusal : unknownServer(name, usable(caller))
+      const why =
+        decision?.outcome === 'refuse'
+          ? decision.refusal
+          : unknownServer(
+              name,
+              usable(caller).map(({ server }) => server),
+            )
       const asked = { caller, wire: 'mcp', server: name.slice(0, 128), action: 'server' } as const
       recordRefusal(requestId === undefined ? asked : { ...asked, requestId }, why, parts)
       return err(why)
     },
 
+    names,
     aggregate: () => aggregate,
-
+    find: (name) => find(name)?.value,
+    usable,
     onChange: (heard) => upstreams.onChange(heard),
   }
-}
-
-/** Names only what the caller may use: the rest of the configuration is none of its business. */
-function unknownServer(name: string, usable: readonly Backend[]): Refusal {
-  const candidates = usable.flatMap(({ server }) => server ?? [])
-  const message = `there is no server "${name.slice(0, 128)}"`
-  return candidates.length === 0
-    ? refusal('not_found', 'server', message, { allowed: '/mcp, for the tools of Postern itself' })
-    : refusal('not_found', 'server', message, { allowed: `servers ${candidates.join(', ')}`, candidates })
 }

@@ -69,6 +69,10 @@ export class LookUps {
     return done
   }
 
+  forget(): void {
+    this.#byCredential.clear()
+  }
+
   async #learn(upstream: Upstream, caller: Caller, conversation: Conversation | undefined): Promise<void> {
     const { timeoutMs, connectTimeoutMs } = upstream.options.limits
     const over = new AbortController()

@@ -72,6 +72,12 @@ export class ServerBackend implements Backend {
     return this.rules()?.tool(tool, this.catalogue.hint(tool))
   }
 
+  /** Its tools changed: what was learnt of them no longer holds. */
+  forget(): void {
+    this.catalogue.forget()
+    this.#lookUps.forget()
+  }
+
   get idleMs(): number {
     return this.#parts.upstream()?.options.limits.idleMs ?? 0
   }
@@ -200,10 +206,9 @@ export class ServerBackend implements Backend {
 
   /** What was learnt of the tools holds until the server says that they changed. */
   #listeningTo(inbox: Inbox): Inbox {
-    const { catalogue } = this
     return {
-      notification(method, params) {
-        if (method === 'notifications/tools/list_changed') catalogue.forget()
+      notification: (method, params) => {
+        if (method === 'notifications/tools/list_changed') this.forget()
         inbox.notification(method, params)
       },
       ask: (method, params, signal) => inbox.ask(method, params, signal),

@@ -24,6 +24,9 @@ export interface AggregateParts {
   readonly observe: Observe
 }
 
+/** The longest that a conversation with all servers is kept without requests, in milliseconds. */
+const IDLE_MS = 300_000
+
 /** Every server that a caller may use, and Postern's own tools, as one. */
 export class AggregateBackend implements Backend {
   readonly server = null
@@ -33,6 +36,11 @@ export class AggregateBackend implements Backend {
 
   constructor(parts: AggregateParts) {
     this.#parts = parts
+  }
+
+  /** As short as its most impatient server asks. */
+  get idleMs(): number {
+    return Math.min(IDLE_MS, ...this.#parts.servers().map(({ idleMs }) => idleMs))
   }
 
   async open(

@@ -19,12 +19,20 @@ export const isOwnTool = (own: Pipeline, caller: Caller, name: string): boolean 
 
 /** Calls one through the pipeline, which decides and records. */
 export async function callOwnTool(own: Pipeline, call: GuardedRequest, name: string): Promise<GuardedAnswer> {
-  const { caller, requestId, wire, signal } = call
+  const { caller, requestId, wire, signal, trace } = call
   const given = call.params['arguments'] ?? {}
   if (!isObject(given)) {
     return { kind: 'error', error: { code: -32_602, message: 'arguments must be an object' } }
   }
-  const result = await own.call({ caller, tool: name, args: given, requestId, wire, signal })
+  const result = await own.call({
+    caller,
+    tool: name,
+    args: given,
+    requestId,
+    wire,
+    signal,
+    ...(trace === undefined ? {} : { trace }),
+  })
   if (result.outcome === 'refused') return { kind: 'refused', refusal: result.refusal }
   const { content, structured } = result
   return {
