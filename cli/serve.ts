@@ -55,9 +55,9 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
 
       const { startGateway } = await import('../src/gateway.ts')
       const demo = given.flag('demo')
-      const { clock } = invocation
+      const { clock, env: environment } = invocation
       const gateway = await Promise.race([
-        startGateway({ settings, demo, clock, observe: log.observe }),
+        startGateway({ settings, demo, environment, clock, observe: log.observe }),
         stop.second,
       ])
       if (gateway === 'again') return 1

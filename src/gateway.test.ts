@@ -43,6 +43,7 @@ describe('reload', () => {
     gateway = await startGateway({
       settings,
       demo: false,
+      environment: {},
       clock: systemClock,
       observe: (observation) => observations.push(observation),
     })
@@ -72,6 +73,7 @@ describe('start', () => {
     const started = startGateway({
       settings: twice,
       demo: false,
+      environment: {},
       clock: systemClock,
       observe: () => undefined,
     })

@@ -15,20 +15,25 @@ import { openIdentity } from './identity/open.ts'
 import type { Clock } from './lib/clock.ts'
 import { Fault } from './lib/fault.ts'
 import type { Secret } from './lib/secret.ts'
+import { createDirect } from './mcp/direct/direct.ts'
 import { createMcpEndpoint } from './mcp/endpoint.ts'
 import { openMetrics } from './observe/metrics/open.ts'
 import { type Observe, observer } from './observe/observation.ts'
 import { openTraces } from './observe/traces/open.ts'
 import { openStore } from './store/open.ts'
+import { createBackends } from './tools/backend/create.ts'
 import { builtinTools } from './tools/builtin.ts'
 import { openModel } from './tools/model/open.ts'
 import { createPipeline } from './tools/pipeline.ts'
+import { openUpstreams } from './upstreams/open.ts'
 import { version } from './version.ts'
 
 export interface GatewayOptions {
   readonly settings: Settings
   /** Adds the embedded database with sample data, after the configured ones. */
   readonly demo: boolean
+  /** Postern's own environment, of which processes of MCP servers get a short list of harmless names. */
+  readonly environment: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
   readonly observe: Observe
 }
@@ -142,6 +147,25 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const pipeline = createPipeline({ tools, audit, clock, observe })
     const serverInfo = { name: settings.server.name, version: version() }
 
+    const upstreams = openUpstreams(settings.mcpServers, {
+      lifelines: identity.lifelines,
+      clock,
+      observe,
+      environment: options.environment,
+      clientInfo: serverInfo,
+      credentials: null,
+    })
+    closers.push(() => upstreams.close())
+    const backends = createBackends({
+      upstreams,
+      own: pipeline,
+      aggregate: settings.aggregate,
+      serverInfo,
+      audit,
+      clock,
+      observe,
+    })
+
     let url = settings.server.baseUrl ?? ''
     const mcp = createMcpEndpoint({
       pipeline,
@@ -150,6 +174,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       observe,
       limits,
       serverInfo,
+      backends,
+      direct: createDirect,
       resourceMetadata: (path) => resourceMetadataUrl(url, path),
     })
     const control = createControlPlane({
@@ -201,6 +227,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       bootstrapToken: bootstrap?.token ?? null,
       reload(changed) {
         identity.reload(changed.auth.tokens)
+        upstreams.reload(changed.mcpServers)
         audit.record({ kind: 'system', outcome: 'done', at: clock.now(), action: 'config.reload' })
         const waiting = difference(settings, changed).filter(({ path }) => !path.startsWith('auth.tokens'))
         if (waiting.length === 0) return
