@@ -1,4 +1,4 @@
-import type { AuditEvent } from '../../src/audit/entry.ts'
+import type { AuditEvent, AuditSink } from '../../src/audit/entry.ts'
 import { createHttpServer } from '../../src/http/server.ts'
 import type { Authenticator } from '../../src/identity/authenticate.ts'
 import type { Caller } from '../../src/identity/caller.ts'
@@ -6,7 +6,9 @@ import type { Grant } from '../../src/identity/grant.ts'
 import { Lifelines } from '../../src/identity/lifelines.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { createMcpEndpoint, type McpEndpoint, type McpLimits } from '../../src/mcp/endpoint.ts'
-import type { Observation } from '../../src/observe/observation.ts'
+import type { Observation, Observe } from '../../src/observe/observation.ts'
+import type { Backends } from '../../src/tools/backend/backend.ts'
+import type { Pipeline } from '../../src/tools/call.ts'
 import { createPipeline } from '../../src/tools/pipeline.ts'
 import type { Tool } from '../../src/tools/tool.ts'
 import { echoTool } from './tools.ts'
@@ -50,9 +52,20 @@ export interface Json {
 }
 
 export interface HarnessOptions {
+  /** The servers behind the endpoint. */
+  readonly backends?: (parts: BackendsOfHarness) => Backends
   readonly tools?: readonly Tool[]
   readonly limits?: Partial<McpLimits>
   readonly clock?: Clock
+}
+
+/** What servers share with everything else of the harness. */
+export interface BackendsOfHarness {
+  readonly audit: AuditSink
+  readonly lifelines: Lifelines
+  readonly clock: Clock
+  readonly observe: Observe
+  readonly own: Pipeline
 }
 
 const GRANT: Grant = {
@@ -96,6 +109,7 @@ export async function mcpHarness(options: HarnessOptions = {}): Promise<McpHarne
     },
   }
   const pipeline = createPipeline({ tools: options.tools ?? [echoTool], audit, clock, observe })
+  const backends = options.backends?.({ audit, lifelines, clock, observe, own: pipeline })
   let baseUrl = ''
   const endpoint = createMcpEndpoint({
     pipeline,
@@ -109,6 +123,7 @@ export async function mcpHarness(options: HarnessOptions = {}): Promise<McpHarne
       requestTimeoutMs: 30_000,
       ...options.limits,
     },
+    ...(backends === undefined ? {} : { backends }),
     serverInfo: { name: 'postern', title: 'Postern', version: '0.0.0-test' },
     resourceMetadata: (path) => `${baseUrl}/.well-known/oauth-protected-resource${path}`,
   })

@@ -2,7 +2,8 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Ask, AskAnswer, ClientFacts } from '../../upstreams/conversation.ts'
 import { isObject, type Params } from '../message.ts'
 import { RPC_CODE } from '../rpc-error.ts'
-import { serverRequestFor } from '../translate/server-request.ts'
+import type { Carried } from '../translate/elicitation.ts'
+import { answerBack, serverRequestFor } from '../translate/server-request.ts'
 import type { BackendOutcome } from './backend-calls.ts'
 import type { ReplyStream } from './reply-stream.ts'
 import type { RunningCall } from '../running-call.ts'
@@ -15,7 +16,7 @@ const GATHER_MS = 10
 
 interface Open {
   readonly method: string
-  readonly params: Params
+  readonly carried: Carried
   readonly settle: (answer: AskAnswer) => void
 }
 
@@ -63,7 +64,7 @@ export class AskingCall {
       }
       const given = (): void => settle(unanswered)
       signal.addEventListener('abort', given, { once: true })
-      this.#open.set(key, { method, params: known.value, settle })
+      this.#open.set(key, { method, carried: known.value, settle })
       this.#stopTimer ??= this.#clock.after(GATHER_MS, () => {
         this.#stopTimer = undefined
         this.#takeTurn()
@@ -83,9 +84,9 @@ export class AskingCall {
   /** Answers what was asked; what is missing is asked again, what nobody asked for is ignored. */
   answer(responses: unknown): void {
     if (!isObject(responses)) return
-    for (const [key, { settle }] of this.#open) {
+    for (const [key, { carried, settle }] of this.#open) {
       const result = Object.hasOwn(responses, key) ? responses[key] : undefined
-      if (isObject(result)) settle({ kind: 'result', result })
+      if (isObject(result)) settle(answerBack(carried, { kind: 'result', result }))
     }
   }
 
@@ -105,7 +106,9 @@ export class AskingCall {
   }
 
   #requests(): Params {
-    return Object.fromEntries([...this.#open].map(([key, { method, params }]) => [key, { method, params }]))
+    return Object.fromEntries(
+      [...this.#open].map(([key, { method, carried }]) => [key, { method, params: carried.params }]),
+    )
   }
 }
 

@@ -58,7 +58,8 @@ export function createBackendFront(parts: BackendFrontParts): BackendFront {
       clients.toolsChanged(server)
       for (const one of kept) {
         if (server !== undefined && one.server !== null && one.server !== server) continue
-        one.notification('notifications/tools/list_changed', {})
+        if (server === undefined || !one.hearsOfTools)
+          one.notification('notifications/tools/list_changed', {})
       }
     },
     close() {

@@ -51,6 +51,12 @@ export class KeptConversation implements Inbox {
       : { kind: 'error', error: { code: RPC_CODE.internal, message: 'no client can be asked at the moment' } }
   }
 
+  /** Whether the server itself would tell of other tools. */
+  get hearsOfTools(): boolean {
+    const tools = this.live.open?.about.capabilities.tools
+    return this.subscribers.size > 0 && isObject(tools) && tools.listChanged === true
+  }
+
   ended(): void {
     this.schemas = undefined
   }

@@ -149,7 +149,11 @@ function tells(granted: Wanted, method: string, { uri }: Params): boolean {
     case 'notifications/resources/list_changed':
       return granted.resourcesListChanged === true
     case 'notifications/resources/updated':
-      return typeof uri === 'string' && granted.resourceSubscriptions?.includes(uri) === true
+      // A server may name a part of what was subscribed to (2025-11-25 schema, `ResourceUpdatedNotification`).
+      return (
+        typeof uri === 'string' &&
+        granted.resourceSubscriptions?.some((whole) => uri.startsWith(whole)) === true
+      )
     default:
       return false
   }

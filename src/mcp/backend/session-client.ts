@@ -8,7 +8,7 @@ import type { Params } from '../message.ts'
 import type { Session } from '../session.ts'
 import { has } from '../translate/features.ts'
 import { notificationFor } from '../translate/notification.ts'
-import { serverRequestFor } from '../translate/server-request.ts'
+import { answerBack, serverRequestFor } from '../translate/server-request.ts'
 import { Channel } from './channel.ts'
 import { notificationText } from './frame.ts'
 import { LiveConversation } from './live-conversation.ts'
@@ -74,6 +74,11 @@ export class SessionClient implements Inbox {
   /** What Postern itself knows to have changed: a rule, a grant, a server. */
   toolsChanged(): void {
     this.notification('notifications/tools/list_changed', {})
+  }
+
+  /** Whether the server itself would tell this client of other tools. */
+  get hearsOfTools(): boolean {
+    return this.#listening && tellsOf(this.live.open?.about.capabilities ?? {}, 'tools')
   }
 
   ended(): void {
@@ -173,7 +178,8 @@ export class SessionClient implements Inbox {
   async #put(method: string, params: Params, signal: AbortSignal, channel: Channel): Promise<AskAnswer> {
     const known = serverRequestFor(method, params, this.live.facts)
     if (!known.ok) return { kind: 'error', error: known.error }
-    return await this.#asks.ask(method, known.value, signal, (message) => channel.send(message))
+    const send = (message: string): void => channel.send(message)
+    return answerBack(known.value, await this.#asks.ask(method, known.value.params, signal, send))
   }
 }
 
@@ -233,13 +239,14 @@ export class SessionReply implements ReplyStream {
 
 /** What the server says it can tell of. Resources are asked for one by one, by `resources/subscribe`. */
 function wantedOf(capabilities: Params): Parameters<LiveConversation['listen']>[2] {
-  const tells = (kind: string): boolean => {
-    const capability = capabilities[kind]
-    return isObject(capability) && capability.listChanged === true
-  }
   return {
-    ...(tells('tools') ? { toolsListChanged: true } : {}),
-    ...(tells('prompts') ? { promptsListChanged: true } : {}),
-    ...(tells('resources') ? { resourcesListChanged: true } : {}),
+    ...(tellsOf(capabilities, 'tools') ? { toolsListChanged: true } : {}),
+    ...(tellsOf(capabilities, 'prompts') ? { promptsListChanged: true } : {}),
+    ...(tellsOf(capabilities, 'resources') ? { resourcesListChanged: true } : {}),
   }
+}
+
+function tellsOf(capabilities: Params, kind: string): boolean {
+  const capability = capabilities[kind]
+  return isObject(capability) && capability.listChanged === true
 }

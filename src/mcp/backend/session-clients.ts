@@ -75,12 +75,12 @@ export class SessionClients {
     }
   }
 
-  /** Tells the clients of a server, and those of all servers, that there are other tools. */
+  /** Tells the clients of a server, and those of all servers, that there are other tools; but nobody twice. */
   toolsChanged(server?: string): void {
     for (const client of this.#bySession.values()) {
       const { place } = client.session
       if (server !== undefined && place !== 'all' && place !== `server:${server}`) continue
-      client.toolsChanged()
+      if (server === undefined || !client.hearsOfTools) client.toolsChanged()
     }
   }
 

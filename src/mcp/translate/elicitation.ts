@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { isObject, type Params, type RpcFailure } from '../../lib/json-rpc.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Revision } from '../../lib/revisions.ts'
@@ -5,44 +6,92 @@ import { RPC_CODE } from '../rpc-error.ts'
 import { has } from './features.ts'
 import { without } from './without.ts'
 
+/** A request for a client, and what its answer means to the server that asked. */
+export interface Carried {
+  readonly params: Params
+  /** Absent where the answer passes as it is. */
+  readonly back?: (result: Params) => Params
+}
+
 /** `elicitation/create` for a client that declared `capability`; an empty one means forms (2025-11-25 elicitation). */
 export function elicitationFor(
   params: Params,
   capability: Params,
   revision: Revision,
-): Result<Params, RpcFailure> {
+): Result<Carried, RpcFailure> {
   if (params.mode === 'url') {
     return has(revision, 'elicitation_url') && isObject(capability.url)
-      ? ok(has(revision, 'elicitation_complete') ? params : without(params, 'elicitationId'))
+      ? ok({ params: pageFor(params, revision) })
       : refused('the client did not declare elicitation.url')
   }
   if (isObject(capability.url) && !isObject(capability.form)) {
     return refused('the client did not declare elicitation.form')
   }
-  if (has(revision, 'elicitation_choices') || !isObject(params.requestedSchema)) return ok(params)
-  const { properties } = params.requestedSchema
-  if (!isObject(properties)) return ok(without(params, 'mode'))
-  const known: Record<string, unknown> = {}
-  for (const [name, property] of Object.entries(properties)) {
-    if (isObject(property) && property.type === 'array') {
-      return refused('the client cannot choose several values: its protocol revision has no form for it')
-    }
-    known[name] = isObject(property) ? propertyFor(property) : property
-  }
-  return ok({ ...without(params, 'mode'), requestedSchema: { ...params.requestedSchema, properties: known } })
+  return has(revision, 'elicitation_choices') ? ok({ params }) : formFor(params)
 }
 
-const refused = (message: string): Result<Params, RpcFailure> =>
-  err({ code: RPC_CODE.invalidParams, message })
+/** The id names the page in `notifications/elicitation/complete`, which only one revision has, and there needs it. */
+function pageFor(params: Params, revision: Revision): Params {
+  if (!has(revision, 'elicitation_complete')) return without(params, 'elicitationId')
+  return typeof params.elicitationId === 'string' ? params : { ...params, elicitationId: randomUUID() }
+}
 
-/** 2025-06-18: choices are `enum` with `enumNames`, and only a boolean has a default. */
+/**
+ * The form of 2025-06-18: choices are `enum` with `enumNames`, only a boolean has a default, and there is one value
+ * to choose. A choice of several becomes a choice of one, unless more than one is needed.
+ */
+function formFor(params: Params): Result<Carried, RpcFailure> {
+  const form = without(params, 'mode')
+  const schema = isObject(form.requestedSchema) ? form.requestedSchema : {}
+  if (!isObject(schema.properties)) return ok({ params: form })
+  const properties: Record<string, unknown> = {}
+  const several: string[] = []
+  for (const [name, property] of Object.entries(schema.properties)) {
+    if (!isObject(property)) continue
+    if (property.type !== 'array') {
+      properties[name] = propertyFor(property)
+      continue
+    }
+    if (typeof property.minItems === 'number' && property.minItems > 1) {
+      return refused('the client cannot choose several values: its protocol revision has no form for it')
+    }
+    several.push(name)
+    const { title, description, items } = property
+    properties[name] = propertyFor({
+      ...(isObject(items) ? items : {}),
+      type: 'string',
+      ...(title === undefined ? {} : { title }),
+      ...(description === undefined ? {} : { description }),
+    })
+  }
+  const carried = { ...form, requestedSchema: { ...schema, properties } }
+  return ok(
+    several.length === 0
+      ? { params: carried }
+      : { params: carried, back: (result) => inLists(result, several) },
+  )
+}
+
 function propertyFor(property: Params): Params {
   const plain = property.type === 'boolean' ? property : without(property, 'default')
-  if (!Array.isArray(plain.oneOf)) return plain
-  const choices = plain.oneOf.filter(isObject)
+  const titled = [plain.oneOf, plain.anyOf].find((list) => Array.isArray(list))
+  if (titled === undefined) return plain
+  const choices = (titled as readonly unknown[]).filter(isObject)
   return {
-    ...without(plain, 'oneOf'),
+    ...without(plain, 'oneOf', 'anyOf'),
     enum: choices.map((choice) => choice.const),
     enumNames: choices.map((choice) => choice.title ?? choice.const),
   }
 }
+
+function inLists(result: Params, names: readonly string[]): Params {
+  if (!isObject(result.content)) return result
+  const content: Record<string, unknown> = { ...result.content }
+  for (const name of names) {
+    if (Object.hasOwn(content, name) && !Array.isArray(content[name])) content[name] = [content[name]]
+  }
+  return { ...result, content }
+}
+
+const refused = (message: string): Result<Carried, RpcFailure> =>
+  err({ code: RPC_CODE.invalidParams, message })

@@ -82,7 +82,6 @@ export const sharesTasks = ({ revision, capabilities }: ServerFacts, client: Rev
 export function capabilitiesFor(about: ServerFacts, revision: Revision): Params {
   const { capabilities } = about
   let known = without(capabilities, ...(sharesTasks(about, revision) ? [] : ['tasks']))
-  if (!has(revision, 'completions_capability')) known = without(known, 'completions')
   if (isObject(known.extensions) && !(has(revision, 'extensions') && has(about.revision, 'extensions'))) {
     known = { ...known, extensions: without(known.extensions, TASKS_EXTENSION) }
   }

@@ -21,7 +21,6 @@ export const FEATURES = {
   last_modified: { since: '2025-06-18' },
   icons: { since: '2025-11-25' },
   progress_message: { since: '2025-03-26' },
-  completions_capability: { since: '2025-03-26' },
   completion_context: { since: '2025-06-18' },
   sampling_parts: { since: '2025-11-25' },
   sampling_tools: { since: '2025-11-25' },

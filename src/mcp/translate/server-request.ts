@@ -1,9 +1,9 @@
 import { isObject, type Params, type RpcFailure } from '../../lib/json-rpc.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
-import type { ClientFacts } from '../../upstreams/conversation.ts'
+import type { AskAnswer, ClientFacts } from '../../upstreams/conversation.ts'
 import { RPC_CODE } from '../rpc-error.ts'
 import { contentsFor } from './content.ts'
-import { elicitationFor } from './elicitation.ts'
+import { type Carried, elicitationFor } from './elicitation.ts'
 import { has } from './features.ts'
 import { without } from './without.ts'
 
@@ -15,11 +15,11 @@ export function serverRequestFor(
   method: string,
   params: Params,
   { capabilities, revision }: Pick<ClientFacts, 'capabilities' | 'revision'>,
-): Result<Params, RpcFailure> {
+): Result<Carried, RpcFailure> {
   const carried = without(params, 'task')
   switch (method) {
     case 'roots/list':
-      return isObject(capabilities.roots) ? ok(carried) : cannot('roots')
+      return isObject(capabilities.roots) ? ok({ params: carried }) : cannot('roots')
     case 'sampling/createMessage':
       return isObject(capabilities.sampling)
         ? samplingFor(carried, capabilities.sampling, revision)
@@ -36,21 +36,21 @@ export function serverRequestFor(
   }
 }
 
-const cannot = (capability: string): Result<Params, RpcFailure> =>
+const cannot = (capability: string): Result<Carried, RpcFailure> =>
   err({ code: RPC_CODE.methodNotFound, message: `the client did not declare ${capability}` })
 
 function samplingFor(
   params: Params,
   capability: Params,
   revision: ClientFacts['revision'],
-): Result<Params, RpcFailure> {
+): Result<Carried, RpcFailure> {
   const wantsTools = params.tools !== undefined || params.toolChoice !== undefined
   if (wantsTools && (!has(revision, 'sampling_tools') || !isObject(capability.tools))) {
     return err({ code: RPC_CODE.invalidParams, message: 'the client did not declare sampling.tools' })
   }
-  if (has(revision, 'sampling_parts') || !Array.isArray(params.messages)) return ok(params)
+  if (has(revision, 'sampling_parts') || !Array.isArray(params.messages)) return ok({ params })
   const messages = params.messages.flatMap((message: unknown) => messagesFor(message, revision))
-  return ok({ ...params, messages })
+  return ok({ params: { ...params, messages } })
 }
 
 /** Before a message could have several parts, each part was a message. */
@@ -65,3 +65,7 @@ const sampled = (content: unknown): unknown =>
   isObject(content) && content.type === 'resource'
     ? { type: 'text', text: '[audio, which this client cannot take]' }
     : content
+
+/** The answer of a client as its server expects it. */
+export const answerBack = ({ back }: Carried, answer: AskAnswer): AskAnswer =>
+  back && answer.kind === 'result' ? { kind: 'result', result: back(answer.result) } : answer
