@@ -21,11 +21,13 @@ import { openMetrics } from './observe/metrics/open.ts'
 import { type Observe, observer } from './observe/observation.ts'
 import { openTraces } from './observe/traces/open.ts'
 import { openStore } from './store/open.ts'
+import { createAllTools } from './tools/all-tools.ts'
 import { createBackends } from './tools/backend/create.ts'
 import { builtinTools } from './tools/builtin.ts'
 import { openModel } from './tools/model/open.ts'
 import { createPipeline } from './tools/pipeline.ts'
 import { openUpstreams } from './upstreams/open.ts'
+import { traced as tracedUpstreams } from './upstreams/traced.ts'
 import { version } from './version.ts'
 
 export interface GatewayOptions {
@@ -147,7 +149,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const pipeline = createPipeline({ tools, audit, clock, observe })
     const serverInfo = { name: settings.server.name, version: version() }
 
-    const upstreams = openUpstreams(settings.mcpServers, {
+    const servers = openUpstreams(settings.mcpServers, {
       lifelines: identity.lifelines,
       clock,
       observe,
@@ -155,7 +157,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       clientInfo: serverInfo,
       credentials: null,
     })
-    closers.push(() => upstreams.close())
+    closers.push(() => servers.close())
+    const upstreams = tracedUpstreams(servers, tracing)
     const backends = createBackends({
       upstreams,
       own: pipeline,
@@ -178,8 +181,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       direct: createDirect,
       resourceMetadata: (path) => resourceMetadataUrl(url, path),
     })
+    const allTools = createAllTools({ own: pipeline, backends, serverInfo, clock })
+    closers.push(() => allTools.close())
     const control = createControlPlane({
       pipeline,
+      tools: allTools,
+      upstreams,
+      backends,
       tokens: identity.tokens,
       databases,
       identityReady: () => identity.ready(),
@@ -192,6 +200,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     })
     metrics?.watch({
       databases: () => databases.status(),
+      upstreams: () => upstreams.list().map((upstream) => upstream.status()),
       mcp: () => mcp.counts(),
       audit: () => audit.counts(),
     })

@@ -10,7 +10,10 @@ import type { Clock } from '../lib/clock.ts'
 import type { Result } from '../lib/result.ts'
 import type { Metrics } from '../observe/metrics/open.ts'
 import type { Observe } from '../observe/observation.ts'
+import type { AllTools } from '../tools/all-tools.ts'
+import type { OpenBackends } from '../tools/backend/create.ts'
 import type { Pipeline } from '../tools/call.ts'
+import type { Upstreams } from '../upstreams/upstream.ts'
 import type { ControlContext } from './control-context.ts'
 import type { Route, RouteReply } from './define-route.ts'
 import {
@@ -27,6 +30,10 @@ import { controlRoutes } from './routes/index.ts'
 /** What the control plane needs of the rooms behind it. */
 export interface ControlPlaneParts {
   readonly pipeline: Pipeline
+  /** Every tool there is: Postern's own, and those of MCP servers. */
+  readonly tools: Pick<AllTools, 'list' | 'call' | 'explain'>
+  readonly upstreams: Pick<Upstreams, 'list' | 'find' | 'restart'>
+  readonly backends: Pick<OpenBackends, 'find'>
   readonly tokens: Tokens
   readonly databases: Pick<OpenDatabases, 'names' | 'resolve' | 'run' | 'status'>
   /** False while revocations made elsewhere may arrive late. */

@@ -5,6 +5,7 @@ import type { Level } from '../identity/grant.ts'
 import type { Clock } from '../lib/clock.ts'
 import { isObject, type Params } from '../lib/json-rpc.ts'
 import { LATEST_SESSION_REVISION } from '../lib/revisions.ts'
+import { unreachable } from '../lib/unreachable.ts'
 import type { TraceContext } from '../observe/trace-context.ts'
 import type { ClientFacts, Inbox } from '../upstreams/conversation.ts'
 import type { AggregateConversation } from './backend/aggregate/aggregate-conversation.ts'
@@ -228,6 +229,8 @@ function resultOf(answer: GuardedAnswer): ToolResult | ServerToolResult {
         isError: isError === true,
       }
     }
+    default:
+      return unreachable(answer)
   }
 }
 

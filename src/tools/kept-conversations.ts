@@ -52,7 +52,7 @@ export class KeptConversations<T extends GuardedConversation> {
   close(): void {
     this.#cancelSweep?.()
     this.#cancelSweep = undefined
-    for (const credentialId of [...this.#byCredential.keys()]) this.#end(credentialId)
+    for (const credentialId of this.#byCredential.keys()) this.#end(credentialId)
   }
 
   #endIdlest(): void {

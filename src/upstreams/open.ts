@@ -63,6 +63,23 @@ class ConfiguredUpstreams implements Upstreams {
     }
   }
 
+  restart(name: string): Upstream | undefined {
+    const before = this.#servers.get(name)
+    if (!before || this.#closed) return undefined
+    const again = this.#open(before.options)
+    this.#servers = new Map(
+      [...this.#servers].map(([key, server]) => [key, server === before ? again : server]),
+    )
+    this.#leave(
+      before,
+      new Fault('upstream_unavailable', `MCP server "${name}" was restarted by an administrator.`, {
+        retryAfterS: 1,
+      }),
+    )
+    this.#tell(name)
+    return again
+  }
+
   reload(options: readonly UpstreamOptions[]): void {
     if (this.#closed) return
     const before = this.#servers

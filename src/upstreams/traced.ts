@@ -28,6 +28,14 @@ export function traced(upstreams: Upstreams, tracing: Tracing): Upstreams {
       return found && wrap(found)
     },
     onChange: (heard) => upstreams.onChange(heard),
+    restart(name) {
+      const again = upstreams.restart(name)
+      return again && wrap(again)
+    },
+    restart(name) {
+      const again = upstreams.restart(name)
+      return again && wrap(again)
+    },
     reload: (options) => {
       upstreams.reload(options)
     },

@@ -39,6 +39,12 @@ export interface Upstreams {
   find(name: string): Upstream | undefined
   /** Told when a server was added, changed (its conversations were ended) or removed, or its tools changed. */
   onChange(heard: (name: string) => void): () => void
+  /**
+   * Ends every conversation with a server and forgets what was found out about it and how it failed.
+   *
+   * @returns the server as it begins anew; undefined when there is none of that name
+   */
+  restart(name: string): Upstream | undefined
   /** Takes over a changed configuration: what is the same goes on undisturbed. */
   reload(options: readonly UpstreamOptions[]): void
   close(): Promise<void>

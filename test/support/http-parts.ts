@@ -12,8 +12,11 @@ import { err, ok } from '../../src/lib/result.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { type ControlPlaneParts, createControlPlane } from '../../src/http/control-plane.ts'
 import type { Observation } from '../../src/observe/observation.ts'
+import { createAllTools } from '../../src/tools/all-tools.ts'
+import { createBackends } from '../../src/tools/backend/create.ts'
 import { createPipeline } from '../../src/tools/pipeline.ts'
 import type { Tool } from '../../src/tools/tool.ts'
+import { type SdkServer, sdkUpstreams } from './sdk-upstreams.ts'
 
 /** Values that are searched for afterwards in everything that must not hold them. */
 export const TOKENS: Readonly<Record<Level, string>> = {
@@ -166,7 +169,7 @@ export const plainTools: readonly Tool[] = [
 ]
 
 /** The control plane over these small parts, and what it recorded and observed. */
-export function controlParts(clock: Clock, tools = plainTools) {
+export function controlParts(clock: Clock, tools = plainTools, servers: readonly SdkServer[] = []) {
   const events: AuditEvent[] = []
   const observations: Observation[] = []
   const observe = (observation: Observation): void => void observations.push(observation)
@@ -194,8 +197,23 @@ export function controlParts(clock: Clock, tools = plainTools) {
       }),
   }
   const tokens = memoryTokens(clock)
+  const pipeline = createPipeline({ tools, audit, clock, observe })
+  const upstreams = sdkUpstreams(servers)
+  const serverInfo = { name: 'Postern', version: '0.0.1' }
+  const backends = createBackends({
+    upstreams,
+    own: pipeline,
+    aggregate: { delimiter: '__', listTimeoutMs: 2_000 },
+    serverInfo,
+    audit,
+    clock,
+    observe,
+  })
   const parts: ControlPlaneParts = {
-    pipeline: createPipeline({ tools, audit, clock, observe }),
+    pipeline,
+    tools: createAllTools({ own: pipeline, backends, serverInfo, clock }),
+    upstreams,
+    backends,
     tokens,
     databases: {
       ...numberDatabases,
@@ -218,7 +236,7 @@ export function controlParts(clock: Clock, tools = plainTools) {
     metrics: { read: async () => await Promise.resolve({ contentType: 'text/plain', text: 'up 1\n' }) },
     clock,
     limits: { jsonDepth: 64, rows: 100, resultBytes: 1_000_000 },
-    serverInfo: { name: 'Postern', version: '0.0.1' },
+    serverInfo,
   }
-  return { app: createControlPlane(parts), parts, audit, events, observations, observe, tokens }
+  return { app: createControlPlane(parts), parts, audit, events, observations, observe, tokens, upstreams }
 }

@@ -71,6 +71,13 @@ export function sdkUpstreams(servers: readonly SdkServer[]): SdkUpstreams {
         tell(name)
       }
     },
+    restart(name) {
+      const found = entries.get(name)
+      if (!found) return undefined
+      for (const end of found.open) end(away())
+      tell(name)
+      return found.upstream
+    },
     async close() {
       for (const { open } of entries.values()) for (const end of open) end(away())
     },

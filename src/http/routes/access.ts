@@ -1,9 +1,11 @@
 import { z } from 'zod'
-import { levelIncludes } from '../../access/decide.ts'
+import { levelIncludes, OWN_SERVER } from '../../access/decide.ts'
 import { refusal } from '../../access/refusal.ts'
 import { callerOfToken } from '../../identity/caller-of-token.ts'
 import { err, ok } from '../../lib/result.ts'
-import type { Pipeline } from '../../tools/call.ts'
+import type { Caller } from '../../identity/caller.ts'
+import type { Question } from '../../tools/all-tools.ts'
+import type { Explanation } from '../../tools/backend/explain.ts'
 import { createPipeline } from '../../tools/pipeline.ts'
 import { runSqlTool } from '../../tools/run-sql.ts'
 import type { ControlPlaneParts } from '../control-plane.ts'
@@ -12,7 +14,8 @@ import { administersTenant } from '../within-grant.ts'
 
 const EXPLANATION = z.object({
   credential_id: z.string(),
-  tool: z.string(),
+  tool: z.string().optional(),
+  server: z.string().optional(),
   database: z.string().optional(),
   allowed: z.boolean(),
   rule: z.string(),
@@ -22,23 +25,37 @@ const EXPLANATION = z.object({
   scopes: z.array(z.string()).optional(),
 })
 
-/** Why a credential may or may not call a tool, without calling it. */
+/** Why a credential may or may not call a tool or use a server, without doing it. */
 export function accessRoutes(parts: ControlPlaneParts): readonly Route[] {
-  const { pipeline, tokens, audit, clock, observe } = parts
+  const { tools, tokens, audit, clock, observe } = parts
   const sqlTool = runSqlTool(parts.databases, parts.limits)
   const sql = createPipeline({ tools: [sqlTool], audit, clock, observe })
   /** `POST /api/v1/query` has a pipeline of its own, and the same questions are asked about it. */
-  const explainerOf = (tool: string): Pipeline => (tool === sqlTool.rule.name ? sql : pipeline)
+  const explain = (caller: Caller, question: Question): Explanation =>
+    question.server === undefined && question.tool === sqlTool.rule.name
+      ? sql.explain(caller, question.tool, question.database)
+      : tools.explain(caller, question)
   return [
     defineRoute(
       {
         method: 'GET',
         path: '/api/v1/access/explain',
         name: 'access.explain',
-        summary: 'Tells why a credential may or may not call a tool, without calling it',
+        summary: 'Tells why a credential may or may not call a tool or use a server, without doing it',
         access: 'anyone',
         query: z.strictObject({
-          tool: z.string().min(1).max(256).describe('The tool, by name; `sql` is POST /api/v1/query'),
+          tool: z
+            .string()
+            .min(1)
+            .max(256)
+            .optional()
+            .describe('The tool, by the name that GET /mcp/tools lists; `sql` is POST /api/v1/query'),
+          server: z
+            .string()
+            .min(1)
+            .max(128)
+            .optional()
+            .describe('The MCP server; `tool` is then the name that the server has for it'),
           database: z.string().min(1).max(128).optional().describe('A database, by name'),
           credential_id: z
             .string()
@@ -50,10 +67,18 @@ export function accessRoutes(parts: ControlPlaneParts): readonly Route[] {
         status: 200,
         description: 'The decision and the rule it comes from.',
         reply: EXPLANATION,
-        refusals: ['level_too_low', 'not_found'],
+        refusals: ['level_too_low', 'not_found', 'invalid_request'],
       },
       async ({ caller, query }) => {
-        const { tool, database, credential_id: id } = query
+        const { tool, server, database, credential_id: id } = query
+        const question: Question = {
+          ...(tool === undefined ? {} : { tool }),
+          ...(server === undefined ? {} : { server }),
+          ...(database === undefined ? {} : { database }),
+        }
+        if (tool === undefined && (server === undefined || server === OWN_SERVER)) {
+          return err(refusal('invalid_request', 'explain', 'name a "tool", a "server" or both'))
+        }
         let subject = caller
         if (id !== undefined && id !== caller.credential.id) {
           if (!levelIncludes(caller.grant.level, 'admin')) {
@@ -69,8 +94,7 @@ export function accessRoutes(parts: ControlPlaneParts): readonly Route[] {
               status: 200,
               body: {
                 credential_id: record.id,
-                tool,
-                ...(database === undefined ? {} : { database }),
+                ...question,
                 allowed: false,
                 rule: `credential.${record.status}`,
                 message: `this credential is ${record.status}: it may do nothing`,
@@ -80,13 +104,12 @@ export function accessRoutes(parts: ControlPlaneParts): readonly Route[] {
           }
           subject = callerOfToken(record)
         }
-        const { allowed, rule, refusal: refused } = explainerOf(tool).explain(subject, tool, database)
+        const { allowed, rule, refusal: refused } = explain(subject, question)
         return ok({
           status: 200,
           body: {
             credential_id: subject.credential.id,
-            tool,
-            ...(database === undefined ? {} : { database }),
+            ...question,
             allowed,
             rule,
             message: refused?.message ?? 'this credential may do that',

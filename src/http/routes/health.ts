@@ -22,6 +22,9 @@ const HEALTH = z.object({
       }),
     )
     .optional(),
+  servers: z
+    .array(z.object({ name: z.string(), state: z.string(), problem: z.string().nullable() }))
+    .optional(),
 })
 
 /** A bare word for everybody; what is up and what is not, for an administrator. */
@@ -35,7 +38,9 @@ export function healthRoutes(parts: ControlPlaneParts): readonly Route[] {
         summary: 'Tells whether the gateway lives; the state of each part for an administrator',
         access: 'public',
         status: 200,
-        description: '`degraded` when a database is away or revocations made elsewhere may arrive late.',
+        description:
+          '`degraded` when a database is away or revocations made elsewhere may arrive late. MCP servers do not ' +
+          "count: each is somebody else's, and the others go on without it.",
         reply: HEALTH,
         refusals: [],
       },
@@ -48,7 +53,11 @@ export function healthRoutes(parts: ControlPlaneParts): readonly Route[] {
           return ok({ status: 200, body: { status } })
         }
         const { version } = parts.serverInfo
-        return ok({ status: 200, body: { status, version, credentials: { ready }, databases } })
+        const servers = parts.upstreams.list().map((upstream) => {
+          const { name, state, problem } = upstream.status()
+          return { name, state, problem }
+        })
+        return ok({ status: 200, body: { status, version, credentials: { ready }, databases, servers } })
       },
     )
   return [health('/health', 'health'), health('/api/v1/health', 'health.api')]

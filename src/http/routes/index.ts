@@ -6,6 +6,7 @@ import { healthRoutes } from './health.ts'
 import { metricsRoutes } from './metrics.ts'
 import { openApiRoutes } from './openapi.ts'
 import { queryRoutes } from './query.ts'
+import { serverRoutes } from './servers.ts'
 import { tokenRoutes } from './tokens.ts'
 import { toolRoutes } from './tools.ts'
 import { wellKnownRoutes } from './well-known.ts'
@@ -19,6 +20,7 @@ export function controlRoutes(parts: ControlPlaneParts): readonly Route[] {
     ...queryRoutes(parts),
     ...accessRoutes(parts),
     ...tokenRoutes(parts),
+    ...serverRoutes(parts),
     ...auditRoutes(parts),
     ...metricsRoutes(parts),
   ]

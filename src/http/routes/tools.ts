@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { isObject } from '../../lib/json-rpc.ts'
 import { err, ok } from '../../lib/result.ts'
-import type { Tool } from '../../tools/tool.ts'
+import type { ListedTool, ServerToolResult } from '../../tools/all-tools.ts'
 import type { ControlPlaneParts } from '../control-plane.ts'
 import { defineRoute, type Route } from '../define-route.ts'
 
@@ -17,14 +18,20 @@ const TOOLS = z.object({
       input_schema: SCHEMA,
       output_schema: SCHEMA.optional(),
       annotations: SCHEMA,
+      server: z.string(),
     }),
   ),
+  unavailable: z
+    .array(
+      z.object({ server: z.string(), name: z.string().optional(), code: z.string(), message: z.string() }),
+    )
+    .optional(),
 })
 
 const RESULT = z.record(z.string(), z.unknown())
 
 /** Tools without MCP framing: the body is the arguments, the reply is the structured result. */
-export function toolRoutes({ pipeline }: ControlPlaneParts): readonly Route[] {
+export function toolRoutes({ tools }: ControlPlaneParts): readonly Route[] {
   return [
     defineRoute(
       {
@@ -34,11 +41,22 @@ export function toolRoutes({ pipeline }: ControlPlaneParts): readonly Route[] {
         summary: 'Lists the tools that this credential may call',
         access: 'anyone',
         status: 200,
-        description: 'The tools, by name.',
+        description:
+          'The tools; those of MCP servers under prefixed names. `unavailable` names what could not be listed.',
         reply: TOOLS,
         refusals: [],
       },
-      ({ caller }) => ok({ status: 200, body: { tools: pipeline.list(caller).map(toolJson) } }),
+      async ({ caller, context }) => {
+        const { requestId, signal, trace } = context
+        const listed = await tools.list({ caller, requestId, signal, ...(trace ? { trace } : {}) })
+        return ok({
+          status: 200,
+          body: {
+            tools: listed.tools.map(toolJson),
+            ...(listed.unavailable.length === 0 ? {} : { unavailable: listed.unavailable }),
+          },
+        })
+      },
     ),
     defineRoute(
       {
@@ -51,11 +69,16 @@ export function toolRoutes({ pipeline }: ControlPlaneParts): readonly Route[] {
         body: z.record(z.string(), z.unknown()),
         lenientType: true,
         status: 200,
-        description: 'The structured result, or `content` where a tool has only text.',
+        description:
+          'The structured result, or `content` where a tool has only that; `is_error` when it says that it failed.',
         reply: RESULT,
         refusals: [
           'unknown_tool',
           'invalid_arguments',
+          'server_not_allowed',
+          'tool_not_allowed',
+          'tool_failed',
+          'upstream_credential_missing',
           'level_too_low',
           'scope_missing',
           'database_not_allowed',
@@ -67,7 +90,7 @@ export function toolRoutes({ pipeline }: ControlPlaneParts): readonly Route[] {
         ],
       },
       async ({ caller, params, body, context }) => {
-        const result = await pipeline.call({
+        const result = await tools.call({
           caller,
           tool: params.tool,
           args: body,
@@ -77,21 +100,37 @@ export function toolRoutes({ pipeline }: ControlPlaneParts): readonly Route[] {
           trace: context.trace,
         })
         if (result.outcome === 'refused') return err(result.refusal)
-        return ok({ status: 200, body: result.structured ?? { content: result.content } })
+        const reply =
+          result.outcome === 'done'
+            ? (result.structured ?? { content: result.content })
+            : serverResultJson(result)
+        return ok({ status: 200, body: reply })
       },
     ),
   ]
 }
 
-function toolJson(tool: Tool): z.input<typeof TOOLS>['tools'][number] {
+function toolJson(tool: ListedTool): z.input<typeof TOOLS>['tools'][number] {
   return {
-    name: tool.rule.name,
+    name: tool.name,
     title: tool.title,
     description: tool.description,
-    level: tool.rule.level,
-    scopes: [...tool.rule.scopes],
+    level: tool.level,
+    scopes: [...tool.scopes],
     input_schema: { ...tool.inputSchema },
     ...(tool.outputSchema === undefined ? {} : { output_schema: { ...tool.outputSchema } }),
     annotations: { ...tool.annotations },
+    server: tool.server,
+  }
+}
+
+/** A structure stands alone where the content is but its text; images, links and failures are told beside it. */
+function serverResultJson({ content, structured, isError }: ServerToolResult): Record<string, unknown> {
+  const onlyText = content.every((block) => isObject(block) && block['type'] === 'text')
+  if (isObject(structured) && onlyText && !isError) return { ...structured }
+  return {
+    content,
+    ...(structured === undefined ? {} : { structured_content: structured }),
+    ...(isError ? { is_error: true } : {}),
   }
 }

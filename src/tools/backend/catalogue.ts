@@ -21,6 +21,10 @@ export class Catalogue {
     return this.#hints.size
   }
 
+  names(): Iterable<string> {
+    return this.#hints.keys()
+  }
+
   knows(name: string): boolean {
     return this.#hints.has(name)
   }
