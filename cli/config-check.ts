@@ -3,6 +3,7 @@ import type { Settings } from '../src/config/settings.ts'
 import type { Result } from '../src/lib/result.ts'
 import type { Command, ExitCode, Given, Invocation } from './command.ts'
 import type { ReadSettings } from './read-settings.ts'
+import type { Running } from './running.ts'
 import { columns, printable } from './text.ts'
 
 export const command: Command = {
@@ -26,15 +27,20 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
   const changes = await changesSince(invocation, given, read.value.settings)
   if (changes && !changes.ok) return changes.error
 
+  const { compareWithRunning } = await import('./running.ts')
+  const running = await compareWithRunning(read.value.settings)
   const shown = await summary(read.value)
   invocation.answer(
     {
       ...shown,
-      ...(changes
-        ? { changes: changes.value.map(({ path, kind, before, after }) => ({ path, kind, before, after })) }
-        : {}),
+      running: running ? await runningDocument(running) : null,
+      ...(changes ? { changes: changes.value.map(changeDocument) } : {}),
     },
-    [...summaryLines(shown, invocation), ...(changes ? await changeLines(changes.value) : [])].join('\n'),
+    [
+      ...summaryLines(shown, invocation),
+      ...(running ? await runningLines(running) : []),
+      ...(changes ? await changeLines(changes.value) : []),
+    ].join('\n'),
   )
   return 0
 }
@@ -55,6 +61,28 @@ async function changesSince(
   if (!other.ok) return other
   const { difference } = await import('../src/config/difference.ts')
   return { ok: true, value: difference(other.value.settings, settings) }
+}
+
+const changeDocument = ({ path, kind, before, after }: Change) => ({ path, kind, before, after })
+
+async function runningDocument({ pid, since, url, changes }: Running) {
+  const { isTakenOver } = await import('../src/config/take-over.ts')
+  return {
+    pid,
+    since,
+    url,
+    changes: changes.map((change) => ({ ...changeDocument(change), restart: !isTakenOver(change.path) })),
+  }
+}
+
+async function runningLines({ pid, url, changes }: Running): Promise<readonly string[]> {
+  const { formatChange } = await import('../src/config/difference.ts')
+  const { isTakenOver } = await import('../src/config/take-over.ts')
+  const who = `the gateway that runs (${url}, process ${pid})`
+  if (changes.length === 0) return ['', `Nothing differs from ${who}.`]
+  const line = (change: Change): string =>
+    `  ${printable(formatChange(change))}${isTakenOver(change.path) ? '' : '  (after a restart)'}`
+  return ['', `What differs from ${who}:`, ...changes.map(line)]
 }
 
 interface Summary {

@@ -39,7 +39,7 @@ const givenWords = (...words: readonly string[]): Given => {
   return parsed.value
 }
 
-async function follow() {
+async function follow(onReload: () => void = () => undefined) {
   const { invocation } = testInvocation()
   let hangUp = (): void => undefined
   const heard: Invocation = {
@@ -54,14 +54,21 @@ async function follow() {
   if (!started.ok) throw new Error('the configuration cannot be read')
   const taken: Settings[] = []
   const observations: Observation[] = []
+  const inForce: Settings[] = []
   unfollow = followConfiguration(
     heard,
     given,
     started.value,
-    { reload: (settings) => void taken.push(settings) },
+    {
+      reload: (settings) => {
+        taken.push(settings)
+        onReload()
+      },
+    },
     (observation) => void observations.push(observation),
+    (settings) => void inForce.push(settings),
   )
-  return { taken, observations, hangUp: () => hangUp() }
+  return { taken, observations, inForce, hangUp: () => hangUp() }
 }
 
 const HASH = 'a'.repeat(64)
@@ -81,7 +88,51 @@ it('takes a changed file over, keeps what was in force when it is bad, and says 
   await configure(`auth: { tokens: { ci: { hash: ${HASH} } } }\n`)
   await expect.poll(() => taken.length, { timeout: 10_000 }).toBe(1)
   expect(taken[0]?.auth.tokens).toMatchObject([{ name: 'ci' }])
-  expect(observations.slice(1)).toMatchObject([{ kind: 'config.loaded', file }])
+  expect(observations.slice(1)).toMatchObject([
+    { kind: 'config.changed', path: 'server.name', from: 'before', to: 'postern', restart: true },
+    { kind: 'config.changed', path: 'auth.tokens.ci', change: 'added', restart: false },
+    { kind: 'config.loaded', file },
+  ])
+})
+
+it('tells what differs before it is taken over, no secret in it, and goes on from what is in force', async () => {
+  const text = (name: string, secret: string): string =>
+    JSON.stringify({
+      server: { name },
+      mcpServers: {
+        wiki: { url: `https://h/mcp?key=${secret}`, headers: { 'x-key': secret } },
+        files: { command: 'x', args: [secret], env: { KEY: secret } },
+      },
+    })
+  await configure(text('before', 'hunter2'))
+  const { taken, observations, inForce } = await follow(() => {
+    observations.push({ kind: 'server.stopped' })
+  })
+  await configure(text('after', 'hunter3'))
+  await expect.poll(() => inForce.length, { timeout: 10_000 }).toBe(1)
+  const changed = (path: string) => ({ kind: 'config.changed', path, change: 'changed' })
+  expect(observations).toMatchObject([
+    { ...changed('server.name'), from: 'before', to: 'after', restart: true },
+    {
+      ...changed('mcpServers.wiki.reach.url'),
+      from: 'https://h/mcp?…',
+      to: 'https://h/mcp?…',
+      restart: false,
+    },
+    { ...changed('mcpServers.wiki.reach.headers.x-key'), from: '(changed)', to: '(changed)' },
+    { ...changed('mcpServers.files.reach.args'), from: '[arguments]' },
+    { ...changed('mcpServers.files.reach.env.KEY'), from: '(changed)' },
+    // Here it was taken over.
+    { kind: 'server.stopped' },
+    { kind: 'config.loaded' },
+  ])
+  expect(JSON.stringify(observations)).not.toContain('hunter')
+  expect(taken).toHaveLength(1)
+  expect(inForce[0]?.server.name).toBe('before')
+  expect(inForce[0]?.mcpServers).toBe(taken[0]?.mcpServers)
+  await configure(text('before', 'hunter3'))
+  await expect.poll(() => inForce.length, { timeout: 10_000 }).toBe(2)
+  expect(observations.slice(7).map(({ kind }) => kind)).toEqual(['server.stopped', 'config.loaded'])
 })
 
 it('reads on SIGHUP, and what SIGHUP took over is not taken over once more', async () => {
@@ -94,7 +145,8 @@ it('reads on SIGHUP, and what SIGHUP took over is not taken over once more', asy
   await configure('server: { name: last }\n')
   await expect.poll(() => taken.at(-1)?.server.name, { timeout: 10_000 }).toBe('last')
   expect(taken.map(({ server }) => server.name)).toEqual(['after', 'last'])
-  expect(observations.map(({ kind }) => kind)).toEqual(['config.loaded', 'config.loaded'])
+  const kinds = ['config.changed', 'config.loaded']
+  expect(observations.map(({ kind }) => kind)).toEqual([...kinds, ...kinds])
 })
 
 it('knows the database that --demo adds: tokens may name it, a configured one may not take its name', async () => {

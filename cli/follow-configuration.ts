@@ -1,14 +1,19 @@
 import type { Gateway } from '../src/gateway.ts'
+import { type Change, difference, SECRET } from '../src/config/difference.ts'
+import type { Settings } from '../src/config/settings.ts'
+import { inForce, isTakenOver } from '../src/config/take-over.ts'
 import { watchSettings } from '../src/config/watch.ts'
 import { err, type Result } from '../src/lib/result.ts'
-import type { Observe } from '../src/observe/observation.ts'
+import type { Observation, Observe } from '../src/observe/observation.ts'
 import type { Given, Invocation } from './command.ts'
 import { loadForReload, type ReadSettings } from './read-settings.ts'
 
 /**
  * Reads the configuration again when its file changes, and on SIGHUP (what it refers to, such as the
- * environment or another file, is not watched). One that cannot be used changes nothing: the log says what
- * is wrong with it. The returned function ends this.
+ * environment or another file, is not watched). What differs is told before it is taken over. One that cannot be
+ * used changes nothing: the log says all that is wrong with it. The returned function ends this.
+ *
+ * @param taken told what is in force after each change
  */
 export function followConfiguration(
   invocation: Invocation,
@@ -16,8 +21,10 @@ export function followConfiguration(
   started: ReadSettings,
   gateway: Pick<Gateway, 'reload'>,
   observe: Observe,
+  taken: (settings: Settings) => void = () => undefined,
 ): () => void {
-  let inForce = started.digest
+  let digestInForce = started.digest
+  let running = started.settings
   let turn: Promise<unknown> = Promise.resolve()
   const load = async (): Promise<Result<ReadSettings, readonly string[]>> => {
     try {
@@ -40,13 +47,16 @@ export function followConfiguration(
       return
     }
     const { settings, file, digest, dialect, warnings } = loaded.value
+    for (const change of difference(running, settings)) observe(toObservation(change))
     try {
       gateway.reload(settings)
     } catch (error) {
       observe({ kind: 'fault', where: 'config.reload', error })
       return
     }
-    inForce = digest
+    digestInForce = digest
+    running = inForce(running, settings)
+    taken(running)
     observe({ kind: 'config.loaded', file, dialect })
     for (const message of warnings) observe({ kind: 'config.warning', message })
   }
@@ -64,12 +74,24 @@ export function followConfiguration(
           load: loadInTurn,
           onChange: (loaded) => {
             // SIGHUP was quicker.
-            if (loaded.ok && loaded.value.digest === inForce) return
+            if (loaded.ok && loaded.value.digest === digestInForce) return
             take(loaded)
           },
         })
   return () => {
     ignoreHangup()
     watch?.close()
+  }
+}
+
+function toObservation({ path, kind, before, after }: Change): Observation {
+  const shown = (text: string | null): string | null => (text === SECRET ? '(changed)' : text)
+  return {
+    kind: 'config.changed',
+    path,
+    change: kind,
+    from: shown(before),
+    to: shown(after),
+    restart: !isTakenOver(path),
   }
 }

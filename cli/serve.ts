@@ -1,6 +1,8 @@
 import type { Gateway } from '../src/gateway.ts'
 import type { Settings } from '../src/config/settings.ts'
+import type { Observe } from '../src/observe/observation.ts'
 import type { Command, ExitCode, Given, Invocation } from './command.ts'
+import type * as RunningFile from './running.ts'
 
 export const command: Command = {
   name: 'serve',
@@ -62,10 +64,12 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
       ])
       if (gateway === 'again') return 1
       const { followConfiguration } = await import('./follow-configuration.ts')
-      const unfollow = followConfiguration(invocation, given, read.value, gateway, log.observe)
+      const record = recordRunning(invocation, settings, gateway.url, log.observe)
+      const unfollow = followConfiguration(invocation, given, read.value, gateway, log.observe, record.taken)
       await announce(invocation, gateway, settings, demo)
       const signal = await stop.first
       unfollow()
+      await record.end()
       log.observe({ kind: 'server.stopping', signal })
       const ended = await Promise.race([gateway.close().then(() => 'closed' as const), stop.second])
       if (ended === 'closed') log.observe({ kind: 'server.stopped' })
@@ -76,6 +80,38 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
     }
   } finally {
     stop.forget()
+  }
+}
+
+/** Keeps written down what is in force, for `config check`. Nothing else depends on it. */
+function recordRunning(
+  { clock }: Invocation,
+  settings: Settings,
+  url: string,
+  observe: Observe,
+): { readonly taken: (inForce: Settings) => void; readonly end: () => Promise<void> } {
+  const since = clock.now()
+  const { dataDir } = settings
+  let turn = Promise.resolve()
+  const next = (act: (running: typeof RunningFile) => Promise<void>): void => {
+    turn = turn
+      .then(async () => act(await import('./running.ts')))
+      .catch((error: unknown) => {
+        const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+        const message = `What is in force cannot be written into ${dataDir} (${code}): config check will not compare with it`
+        observe({ kind: 'config.warning', message })
+      })
+  }
+  const taken = (inForce: Settings): void => {
+    next(({ writeRunning }) => writeRunning(dataDir, { since, url }, inForce))
+  }
+  taken(settings)
+  return {
+    taken,
+    end: () => {
+      next(({ removeRunning }) => removeRunning(dataDir))
+      return turn
+    },
   }
 }
 

@@ -1,4 +1,5 @@
 import { Secret } from '../lib/secret.ts'
+import { type Fingerprinted, isFingerprint } from './fingerprint.ts'
 import type { Settings } from './settings.ts'
 
 /** One setting that two configurations do not share. Secrets are compared, never shown. */
@@ -11,8 +12,11 @@ export interface Change {
   readonly after: string | null
 }
 
-/** What differs between two configurations, in the order of the settings. */
-export function difference(before: Settings, after: Settings): readonly Change[] {
+/** What differs between two configurations, in the order of the settings. Both as they are, or both with fingerprints. */
+export function difference(
+  before: Settings | Fingerprinted,
+  after: Settings | Fingerprinted,
+): readonly Change[] {
   const changes: Change[] = []
   compare('', before, after, changes)
   return changes
@@ -82,6 +86,9 @@ function same(a: unknown, b: unknown): boolean {
   return a === b || (isNothing(a) && isNothing(b))
 }
 
+/** What stands in a change for a value that is not shown. */
+export const SECRET = '[secret]'
+
 /** A query may hold a key. */
 export const withoutQuery = (url: string): string => url.replace(/\?[\s\S]*$/, '?…')
 
@@ -90,9 +97,9 @@ function show(path: string, value: unknown): string | null {
   if (/^mcpServers\..*\.reach\.url$/.test(path)) return withoutQuery(String(value))
   // A program can be given its key on the command line, for want of another way.
   if (/^mcpServers\..*\.reach\.args$/.test(path)) return '[arguments]'
-  if (value instanceof Secret) return '[secret]'
+  if (value instanceof Secret || isFingerprint(value)) return SECRET
   if (/^auth\.tokens\..*\.hash$/.test(path)) return `${String(value).slice(0, 12)}…`
   if (path.endsWith('.sslRootCert')) return '[certificate]'
-  if (isRecord(value)) return JSON.stringify(value)
+  if (isRecord(value)) return 'set'
   return Array.isArray(value) ? `[${value.join(', ')}]` : String(value)
 }

@@ -27,6 +27,13 @@ export function describe(observation: Observation): Description {
       return line('info', 'Configuration loaded', { file: observation.file, dialect: observation.dialect })
     case 'config.warning':
       return line('warn', observation.message)
+    case 'config.changed':
+      return line('info', `Configuration ${observation.change}: ${observation.path}`, {
+        path: observation.path,
+        from: observation.from ?? undefined,
+        to: observation.to ?? undefined,
+        needs_restart: observation.restart || undefined,
+      })
     case 'request':
       return line('info', observation.credentialId === undefined ? 'Request' : 'Authenticated request', {
         token_name: observation.tokenName,

@@ -8,6 +8,18 @@ export type Observation =
   | { readonly kind: 'server.stopped' }
   | { readonly kind: 'config.loaded'; readonly file: string | null; readonly dialect: string }
   | { readonly kind: 'config.warning'; readonly message: string }
+  /** One setting that a changed configuration has otherwise, told before it is taken over. */
+  | {
+      readonly kind: 'config.changed'
+      /** The way through the settings: `mcpServers.files.limits.timeoutMs`. */
+      readonly path: string
+      readonly change: 'added' | 'removed' | 'changed'
+      /** As text; `null` where there is nothing to show; `(changed)` for a secret. */
+      readonly from: string | null
+      readonly to: string | null
+      /** It is in force only after a restart. */
+      readonly restart: boolean
+    }
   | {
       readonly kind: 'request'
       readonly requestId: string
