@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
 import { manualClock } from '../../../test/support/clock.ts'
 import { soon } from '../../../test/support/soon.ts'
@@ -15,6 +19,8 @@ import {
 } from '../../../test/support/upstreams/stdio-upstreams.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { UpstreamOptions } from '../options.ts'
+
+const HOLDER = fileURLToPath(new URL('../../../test/support/upstreams/hold-server.ts', import.meta.url))
 
 const opened: TestUpstreams[] = []
 function open(options: readonly UpstreamOptions[], more: Parameters<typeof openTestUpstreams>[1] = {}) {
@@ -221,6 +227,24 @@ describe('processes of a stdio server', () => {
     const pids = await Promise.all((await Promise.all(others)).map((one) => callText(one, 'pid')))
     expect(new Set(pids).size).toBe(1)
     expect(upstreams.upstreams.find('unruly')?.status()).toMatchObject({ state: 'up', processes: 1 })
+  })
+})
+
+describe('the end of Postern', () => {
+  it('is the end of its servers, also when it was killed and could do nothing', async () => {
+    const holder = spawn(process.execPath, [HOLDER], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const [line] = (await once(createInterface({ input: holder.stdout }), 'line')) as [string]
+    const pid = Number(line)
+    expect(isAlive(pid)).toBe(true)
+    holder.kill('SIGKILL')
+    await soon(() => isAlive(pid)).toBe(false)
+  })
+
+  it('waits for a server that had to be started a second time to be asked', async () => {
+    const upstreams = open([stdioUpstream('unruly', { flags: ['--exit-on-discover', '--ignore-eof'] })])
+    const pid = Number(await callText(await converse(upstreams, 'unruly'), 'pid'))
+    await upstreams.close()
+    expect(isAlive(pid)).toBe(false)
   })
 })
 

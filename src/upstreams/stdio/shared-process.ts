@@ -46,7 +46,10 @@ export class SharedProcess {
   readonly #watcher: ProcessWatcher
   readonly #speaking: Promise<Speaking>
   readonly #starting = new AbortController()
-  readonly #gone: Promise<void>[] = []
+  /** Settles when it is over and every process it started is gone. */
+  readonly gone: Promise<void>
+  readonly #settleGone: () => void
+  #alive = 0
   #link: StdioLink
   #users = 0
   #over = false
@@ -56,6 +59,9 @@ export class SharedProcess {
   constructor(options: SharedProcessOptions, watcher: ProcessWatcher) {
     this.#options = options
     this.#watcher = watcher
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.gone = promise
+    this.#settleGone = resolve
     this.#link = this.#start()
     this.#speaking = this.#begin()
     this.#speaking.catch(() => undefined)
@@ -64,11 +70,6 @@ export class SharedProcess {
   /** True when nobody converses with it. */
   get idle(): boolean {
     return this.#users === 0
-  }
-
-  /** Settles when every process it started is gone. */
-  get gone(): Promise<void> {
-    return Promise.all(this.#gone).then(() => undefined)
   }
 
   async converse(beginning: Beginning): Promise<Conversation> {
@@ -120,7 +121,11 @@ export class SharedProcess {
         if (link === this.#link && !this.#discovering) this.#finish(fault)
       },
     })
-    this.#gone.push(link.process.ended)
+    this.#alive += 1
+    void link.process.ended.then(() => {
+      this.#alive -= 1
+      this.#settleIfGone()
+    })
     return link
   }
 
@@ -129,6 +134,11 @@ export class SharedProcess {
     this.#over = true
     this.#cancelLinger?.()
     this.#watcher.over(fault)
+    this.#settleIfGone()
+  }
+
+  #settleIfGone(): void {
+    if (this.#over && this.#alive === 0) this.#settleGone()
   }
 
   #linger(): void {
