@@ -13,6 +13,7 @@ import { isEventStream } from './http/media-type.ts'
 import type { HeaderList } from './http/own-headers.ts'
 import { tooLarge } from './http/read-body.ts'
 import type { UpstreamLimits } from './options.ts'
+import { Problem } from './problem.ts'
 
 /** What all routes to one server share. */
 export interface DirectParts {
@@ -167,7 +168,7 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
   expire(): void {
     this.#fail(
       new Fault('upstream_timeout', `${this.#direct.parts.peer} did not answer in time.`, {
-        cause: new Error(`${this.#direct.parts.peer} did not answer a forwarded request in time.`),
+        cause: new Problem(`${this.#direct.parts.peer} did not answer a forwarded request in time.`),
       }),
     )
   }

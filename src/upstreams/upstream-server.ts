@@ -13,6 +13,7 @@ import type { ClientFacts, Conversation, Inbox } from './conversation.ts'
 import { deadline } from './deadline.ts'
 import type { DirectRoute } from './direct-route.ts'
 import type { UpstreamOptions } from './options.ts'
+import { problemOf } from './problem.ts'
 import type { Reach } from './reach.ts'
 import { RunningRequests } from './running-requests.ts'
 import type { UpstreamStatus } from './status.ts'
@@ -235,11 +236,11 @@ export class UpstreamServer implements Upstream {
     const key = this.#isEverybodys(fault) ? '' : caller.credential.id
     if (this.#backoff.waiting(key, now)) return
     const retryAt = this.#backoff.failed(key, fault.message, livedMs, now)
-    this.#problem = fault.message
+    this.#problem = problemOf(fault)
     this.#parts.observe({
       kind: 'upstream.failing',
       server: this.name,
-      problem: fault.message,
+      problem: problemOf(fault),
       retryInMs: retryAt - now,
     })
     this.#refresh()

@@ -7,6 +7,8 @@ export interface Received {
   readonly url: string
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly body: string
+  /** Of the client's end of the connection. */
+  readonly port: number | undefined
 }
 
 export interface RawUpstream {
@@ -15,6 +17,8 @@ export interface RawUpstream {
   readonly received: readonly Received[]
   /** Connections that are open now. */
   readonly connections: number
+  /** Breaks every connection, and goes on serving. */
+  drop(): Promise<void>
   close(): Promise<void>
 }
 
@@ -33,6 +37,7 @@ export async function rawUpstream(
         url: request.url ?? '',
         headers: request.headers,
         body: Buffer.concat(chunks).toString('utf8'),
+        port: request.socket.remotePort,
       }
       received.push(one)
       void answer(one, response, request)
@@ -48,6 +53,10 @@ export async function rawUpstream(
     received,
     get connections() {
       return sockets.size
+    },
+    async drop() {
+      for (const socket of sockets) socket.destroy()
+      await new Promise((resolve) => setImmediate(resolve))
     },
     async close() {
       for (const socket of sockets) socket.destroy()

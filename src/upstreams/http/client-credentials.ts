@@ -3,6 +3,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { Fault } from '../../lib/fault.ts'
 import { isObject } from '../../lib/json-rpc.ts'
 import type { ClientCredentials } from '../options.ts'
+import { Problem } from '../problem.ts'
 import { judgeError, type Peer } from './judge-error.ts'
 import { readBody } from './read-body.ts'
 import { retryAfterOf } from './retry-after.ts'
@@ -154,7 +155,7 @@ function judgeReply(
   if (status === 429) {
     const retryAfterS = retryAfterOf(reply.retryAfter, nowMs)
     throw new Fault('upstream_busy', `${peer} asks for fewer requests. Try again later.`, {
-      cause: new Error(`${peer} answered 429.`),
+      cause: new Problem(`${peer} answered 429.`),
       ...(retryAfterS === undefined ? {} : { retryAfterS }),
     })
   }
@@ -163,7 +164,7 @@ function judgeReply(
     const error =
       typeof body?.['error'] === 'string' && ERRORS.has(body['error']) ? ` (${body['error']})` : ''
     throw new Fault('upstream_unavailable', `${peer} gave no token.`, {
-      cause: new Error(
+      cause: new Problem(
         `${peer} answered ${status}${error}. Check \`clientCredentials\` of this server: its id, secret, scopes and resource.`,
       ),
     })
@@ -191,7 +192,7 @@ const ERRORS: ReadonlySet<string> = new Set([
 
 const invalid = (peer: Peer, what: string): Fault =>
   new Fault('upstream_invalid', `${peer} sent something that is no token.`, {
-    cause: new Error(`${peer} answered with ${what}.`),
+    cause: new Problem(`${peer} answered with ${what}.`),
   })
 
 function parse(text: string): Readonly<Record<string, unknown>> | undefined {

@@ -1,4 +1,5 @@
 import { Fault } from '../../lib/fault.ts'
+import { Problem } from '../problem.ts'
 
 /** Who is talked to, as the sentences for people begin: the server itself, or the one that issues its tokens. */
 export type Peer = `MCP server "${string}"` | `The token endpoint of MCP server "${string}"`
@@ -18,7 +19,7 @@ export function judgeError(error: unknown, peer: Peer): Fault {
   }
   if (code === 'UND_ERR_INVALID_ARG') {
     return new Fault('upstream_unavailable', `${peer} cannot be reached as it is configured.`, {
-      cause: new Error(
+      cause: new Problem(
         'A configured header or URL cannot be sent over HTTP: check `url` and `headers` of this server.',
       ),
     })
@@ -69,15 +70,17 @@ const WORDS: Readonly<Record<string, string>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: 'does not speak TLS there: is it http rather than https?',
 }
 
-const said = (peer: Peer, code: string): Error => {
-  if (code.startsWith('HPE_')) return new Error(`${peer} sent something that is no HTTP (${code}).`)
-  return new Error(`${peer} ${WORDS[code] ?? `cannot be reached (${code}).`}`)
+const said = (peer: Peer, code: string): Problem => {
+  if (code.startsWith('HPE_')) return new Problem(`${peer} sent something that is no HTTP (${code}).`)
+  return new Problem(`${peer} ${WORDS[code] ?? `cannot be reached (${code}).`}`)
 }
 
 /** Several addresses were tried: the first that says why speaks for all. */
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   if ('code' in error && typeof error.code === 'string') return error.code
+  // Its code is that of the parser, which has none for what does not even begin as HTTP.
+  if (error.name === 'HTTPParserError') return 'HPE_NO_HTTP'
   if (error instanceof AggregateError) {
     for (const one of error.errors) {
       const code = codeOf(one)

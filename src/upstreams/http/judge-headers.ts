@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Fault } from '../../lib/fault.ts'
+import { Problem } from '../problem.ts'
 import type { Peer } from './judge-error.ts'
 
 /** More lines than this are an attack on whoever has to go through them. Their bytes are bounded by the connection. */
@@ -22,5 +23,5 @@ export function judgeHeaders(headers: IncomingHttpHeaders, peer: Peer): Fault | 
 
 const invalid = (peer: Peer, what: string): Fault =>
   new Fault('upstream_invalid', `${peer} sent an HTTP response that cannot be used.`, {
-    cause: new Error(`${peer} sent ${what}.`),
+    cause: new Problem(`${peer} sent ${what}.`),
   })

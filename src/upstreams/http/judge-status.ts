@@ -1,4 +1,5 @@
 import { Fault } from '../../lib/fault.ts'
+import { Problem } from '../problem.ts'
 import type { Peer } from './judge-error.ts'
 import { retryAfterOf } from './retry-after.ts'
 
@@ -18,7 +19,7 @@ export function judgeStatus(
   if (status >= 200 && status < 300) return undefined
   if (status >= 300 && status < 400) {
     return new Fault('upstream_invalid', `${peer} answered with a redirect, which is not followed.`, {
-      cause: new Error(
+      cause: new Problem(
         `${peer} answered ${status}, a redirect. Set its \`url\` to the final address: redirects are not followed, so that its credentials go nowhere else.`,
       ),
     })
@@ -38,19 +39,19 @@ export function judgeStatus(
     case 429: {
       const retryAfterS = retryAfterOf(retryAfter, nowMs)
       return new Fault('upstream_busy', `${peer} asks for fewer requests. Try again later.`, {
-        cause: new Error(`${peer} answered 429: too many requests.`),
+        cause: new Problem(`${peer} answered 429: too many requests.`),
         ...(retryAfterS === undefined ? {} : { retryAfterS }),
       })
     }
     case 408:
     case 504:
       return new Fault('upstream_timeout', `${peer} did not answer in time.`, {
-        cause: new Error(`${peer}, or a proxy in front of it, answered ${status}.`),
+        cause: new Problem(`${peer}, or a proxy in front of it, answered ${status}.`),
       })
     case 503: {
       const retryAfterS = retryAfterOf(retryAfter, nowMs)
       return new Fault('upstream_unavailable', `${peer} is not available just now.`, {
-        cause: new Error(`${peer}, or a proxy in front of it, answered 503.`),
+        cause: new Problem(`${peer}, or a proxy in front of it, answered 503.`),
         ...(retryAfterS === undefined ? {} : { retryAfterS }),
       })
     }
@@ -58,10 +59,10 @@ export function judgeStatus(
       return status >= 400 && status < 500
         ? undefined
         : new Fault('upstream_invalid', `${peer} failed to answer.`, {
-            cause: new Error(`${peer}, or a proxy in front of it, answered ${status}.`),
+            cause: new Problem(`${peer}, or a proxy in front of it, answered ${status}.`),
           })
   }
 }
 
 const unavailable = (message: string, operator: string): Fault =>
-  new Fault('upstream_unavailable', message, { cause: new Error(operator) })
+  new Fault('upstream_unavailable', message, { cause: new Problem(operator) })

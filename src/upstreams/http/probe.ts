@@ -3,6 +3,7 @@ import { Fault } from '../../lib/fault.ts'
 import { isObject, type Params, type RpcFailure } from '../../lib/json-rpc.ts'
 import { LATEST_SESSION_REVISION, SESSION_REVISIONS, STATELESS_REVISION } from '../../lib/revisions.ts'
 import type { RpcResponse } from '../link.ts'
+import { Problem } from '../problem.ts'
 import { withRequestMeta } from '../stateless-meta.ts'
 import { writeMessage } from '../write-message.ts'
 import { discard } from './discard.ts'
@@ -51,7 +52,9 @@ export async function probe(parts: ProbeParts): Promise<HttpTransport> {
   if (found) return found
   if (!looksLikeSse && (await offersEventStream(parts))) return 'sse'
   throw new Fault('upstream_invalid', `${parts.peer} does not speak MCP at its address.`, {
-    cause: new Error(`${parts.peer} answered neither as Streamable HTTP nor as HTTP+SSE. Check its \`url\`.`),
+    cause: new Problem(
+      `${parts.peer} answered neither as Streamable HTTP nor as HTTP+SSE. Check its \`url\`.`,
+    ),
   })
 }
 

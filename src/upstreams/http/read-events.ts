@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Clock } from '../../lib/clock.ts'
 import { Fault } from '../../lib/fault.ts'
 import { Allowance } from '../stdio/allowance.ts'
+import { Problem } from '../problem.ts'
 import { EventTooLong, type EventReader, type StreamEvent } from './event-reader.ts'
 import { judgeError, type Peer } from './judge-error.ts'
 
@@ -50,7 +51,7 @@ export async function readEvents(
     body.destroy()
     if (error instanceof EventTooLong) {
       throw new Fault('upstream_invalid', `${peer} sent a message that is too large.`, {
-        cause: new Error(
+        cause: new Problem(
           `${peer} sent ${error.message}. Raise \`messageBytes\` of this server if it is meant to.`,
         ),
       })

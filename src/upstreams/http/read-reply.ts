@@ -2,6 +2,7 @@ import { Fault } from '../../lib/fault.ts'
 import type { RequestId } from '../../lib/json-rpc.ts'
 import type { Heard, RpcMessage, RpcResponse } from '../link.ts'
 import { readMessages } from '../read-messages.ts'
+import { Problem } from '../problem.ts'
 import { discard } from './discard.ts'
 import type { EventReader } from './event-reader.ts'
 import type { Peer } from './judge-error.ts'
@@ -93,7 +94,9 @@ function take(
 function noAnswer(status: number, what: string | undefined, peer: Peer): NoAnswer {
   const type = what === undefined ? 'no content type' : what.slice(0, 100)
   return new NoAnswer(status, `${peer} did not answer as an MCP server does.`, {
-    cause: new Error(`${peer} answered ${status} with ${type}. Is \`url\` the address of its MCP endpoint?`),
+    cause: new Problem(
+      `${peer} answered ${status} with ${type}. Is \`url\` the address of its MCP endpoint?`,
+    ),
   })
 }
 

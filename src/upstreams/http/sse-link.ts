@@ -2,6 +2,7 @@ import { Fault } from '../../lib/fault.ts'
 import { ChannelLink } from '../channel-link.ts'
 import { deadline } from '../deadline.ts'
 import type { RpcMessage } from '../link.ts'
+import { Problem } from '../problem.ts'
 import { discard } from './discard.ts'
 import { EventReader, type StreamEvent } from './event-reader.ts'
 import type { HttpLinkParts } from './http-link.ts'
@@ -48,7 +49,7 @@ export async function openSseLink(parts: SseParts, signal: AbortSignal): Promise
       discard(body, clock)
       parts.doubted()
       throw new Fault('upstream_invalid', `${peer} did not open an event stream.`, {
-        cause: new Error(
+        cause: new Problem(
           `${peer} answered ${status} instead of an event stream. Is \`url\` the address of its SSE endpoint?`,
         ),
       })
@@ -66,7 +67,7 @@ export async function openSseLink(parts: SseParts, signal: AbortSignal): Promise
     }).then(
       () => {
         const fault = new Fault('upstream_unavailable', `${peer} ended the conversation. Try again.`, {
-          cause: new Error(`${peer} closed its event stream.`),
+          cause: new Problem(`${peer} closed its event stream.`),
         })
         endpoint.reject(fault)
         link.ended(fault)
@@ -94,7 +95,7 @@ function readEndpoint(text: string, { url, peer }: SseParts): string {
   const endpoint = text.length <= LONGEST_ENDPOINT ? URL.parse(text, url.href) : null
   if (endpoint === null || endpoint.origin !== url.origin) {
     throw new Fault('upstream_invalid', `${peer} gave an address for messages that cannot be used.`, {
-      cause: new Error(
+      cause: new Problem(
         `${peer} named an address for messages that is not of its own origin (${url.origin}): credentials are not sent elsewhere.`,
       ),
     })
@@ -150,7 +151,7 @@ class SseLink extends ChannelLink {
     this.#garbage = receipt.garbage ? this.#garbage + 1 : 0
     if (this.#garbage >= MOST_GARBAGE) {
       throw new Fault('upstream_invalid', `${this.#parts.peer} does not send MCP messages.`, {
-        cause: new Error(`${this.#parts.peer} sent ${MOST_GARBAGE} events in a row that are no messages.`),
+        cause: new Problem(`${this.#parts.peer} sent ${MOST_GARBAGE} events in a row that are no messages.`),
       })
     }
     return receipt.wait
@@ -181,7 +182,7 @@ class SseLink extends ChannelLink {
       discard(body, clock)
       if (status >= 300) {
         throw new Fault('upstream_invalid', `${peer} did not accept a message.`, {
-          cause: new Error(`${peer} answered ${status} to a message.`),
+          cause: new Problem(`${peer} answered ${status} to a message.`),
         })
       }
     } finally {

@@ -1,6 +1,7 @@
 import { Fault } from '../../lib/fault.ts'
 import type { Exchange, RpcResponse } from '../link.ts'
 import { writeMessage } from '../write-message.ts'
+import { Problem } from '../problem.ts'
 import { EventReader } from './event-reader.ts'
 import { HttpLink, type Outgoing, POSTED } from './http-link.ts'
 import { NoAnswer, readReply } from './read-reply.ts'
@@ -41,10 +42,16 @@ export class StatelessLink extends HttpLink {
     }
     if (!answer) {
       throw new Fault('upstream_unavailable', `${peer} broke off its answer.`, {
-        cause: new Error(`${peer} ended the stream of an answer before the answer.`),
+        cause: new Problem(`${peer} ended the stream of an answer before the answer.`),
       })
     }
-    if (answer.kind === 'error' && answer.error.code === VERSION_REFUSED) this.parts.doubted()
+    // Every server of this revision knows `server/discover`: one that does not is of another.
+    if (
+      answer.kind === 'error' &&
+      (answer.error.code === VERSION_REFUSED || message.method === 'server/discover')
+    ) {
+      this.parts.doubted()
+    }
     return answer
   }
 }

@@ -4,6 +4,7 @@ import { deadline } from '../deadline.ts'
 import type { Exchange, RpcNotification, RpcResponse } from '../link.ts'
 import { readMessages } from '../read-messages.ts'
 import { writeMessage } from '../write-message.ts'
+import { Problem } from '../problem.ts'
 import { Backoff } from './backoff.ts'
 import { discard } from './discard.ts'
 import { EventReader } from './event-reader.ts'
@@ -148,7 +149,7 @@ export class StreamableLink extends HttpLink {
       }
     }
     throw new Fault('upstream_unavailable', `${peer} broke off its answer.`, {
-      cause: new Error(`${peer} ended the stream of an answer before the answer.`),
+      cause: new Problem(`${peer} ended the stream of an answer before the answer.`),
     })
   }
 
@@ -189,7 +190,7 @@ export class StreamableLink extends HttpLink {
   #sessionGone(response?: HttpResponse): Fault {
     if (response) discard(response.body, this.parts.clock)
     const fault = new Fault('upstream_unavailable', `${this.parts.peer} ended the session. Try again.`, {
-      cause: new Error(`${this.parts.peer} no longer knows the session: it was restarted, or ended it.`),
+      cause: new Problem(`${this.parts.peer} no longer knows the session: it was restarted, or ended it.`),
     })
     this.#session = undefined
     this.lost(fault)
