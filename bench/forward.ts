@@ -311,17 +311,13 @@ async function prepare({ name, port, path }: Candidate, kind: Kind): Promise<str
       'io.modelcontextprotocol/clientInfo': { name: 'bench', version: '1.0.0' },
       'io.modelcontextprotocol/clientCapabilities': {},
     }
-    return postJson(
-      path(kind),
-      port,
-      { ...call, params: { ...call.params, _meta } },
-      {
-        ...AUTHORIZATION,
-        'mcp-protocol-version': STATELESS,
-        'mcp-method': 'tools/call',
-        'mcp-name': 'lookup',
-      },
-    )
+    const headers = {
+      ...AUTHORIZATION,
+      'mcp-protocol-version': STATELESS,
+      'mcp-method': 'tools/call',
+      'mcp-name': 'lookup',
+    }
+    return postJson(path(kind), port, { ...call, params: { ...call.params, _meta } }, headers)
   }
   const send = async (body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
     await fetch(`http://127.0.0.1:${port}${path(kind)}`, {
@@ -339,6 +335,8 @@ async function prepare({ name, port, path }: Candidate, kind: Kind): Promise<str
     capabilities: {},
     clientInfo: { name: 'bench', version: '1.0.0' },
   }
+  // The first time a gateway may have to find out what the server speaks, which need not be the way it goes on.
+  await (await send({ jsonrpc: '2.0', id: 0, method: 'initialize', params })).text()
   const opened = await send({ jsonrpc: '2.0', id: 0, method: 'initialize', params })
   const text = await opened.text()
   const session = opened.headers.get('mcp-session-id')
