@@ -7,6 +7,7 @@ import type { Answer, Ask, AskAnswer, Inbox, OutgoingRequest, ServerFacts } from
 import { deadline } from './deadline.ts'
 import { isDeclared } from './declared.ts'
 import type { RpcLink, RpcNotification, RpcRequest, RpcResponse, ServerMessage } from './link.ts'
+import { unlessAborted } from './unless-aborted.ts'
 import { isWanted, mostTelling } from './log-level.ts'
 
 /** Requests of a server that wait for an answer. */
@@ -29,8 +30,8 @@ interface Running {
   readonly call: OutgoingRequest
   /** The later of two has the higher number. */
   readonly number: number
-  /** Requests of the server that the client was asked on behalf of this one. */
-  readonly asks: Set<AbortController>
+  /** Requests of the server that the client was asked on behalf of this one; false where that is a guess. */
+  readonly asks: Map<AbortController, boolean>
 }
 
 /**
@@ -124,7 +125,7 @@ export class SessionPeer {
   }
 
   async exchange(owner: Attached, call: OutgoingRequest): Promise<Answer> {
-    const running: Running = { owner, call, number: (this.#number += 1), asks: new Set() }
+    const running: Running = { owner, call, number: (this.#number += 1), asks: new Map() }
     const place = this.#running.add(running)
     const token = call.onNotification ? running.number : undefined
     if (token !== undefined) this.#byToken.set(token, running)
@@ -139,15 +140,17 @@ export class SessionPeer {
       },
     )
     try {
-      return toAnswer(await open.answer)
+      const answer = toAnswer(await open.answer)
+      // What was only taken to belong to it may outlive it.
+      for (const [ask, isSure] of running.asks) if (isSure) ask.abort(requestOver())
+      return answer
     } catch (fault) {
       if (call.signal.aborted) this.#cancel(open.id, call.signal.reason)
+      for (const ask of running.asks.keys()) ask.abort(requestOver())
       throw fault
     } finally {
       this.#running.remove(place)
       if (token !== undefined) this.#byToken.delete(token)
-      for (const ask of running.asks)
-        ask.abort(new Fault('upstream_invalid', 'The request it belonged to is over.'))
     }
   }
 
@@ -259,8 +262,7 @@ export class SessionPeer {
       }
       case 'notifications/cancelled': {
         const id = params['requestId']
-        if (typeof id === 'number' || typeof id === 'string')
-          this.#asked.get(id)?.abort(new Fault('upstream_invalid', 'The server took its request back.'))
+        if (typeof id === 'number' || typeof id === 'string') this.#asked.get(id)?.abort(TAKEN_BACK)
         return
       }
       case 'notifications/message':
@@ -346,7 +348,7 @@ export class SessionPeer {
     }
     const controller = new AbortController()
     this.#asked.set(id, controller)
-    running?.asks.add(controller)
+    running?.asks.set(controller, running === related)
     void this.#put(ask, request, controller).then((answer) => {
       this.#asked.delete(id)
       running?.asks.delete(controller)
@@ -361,9 +363,9 @@ export class SessionPeer {
     { signal }: AbortController,
   ): Promise<AskAnswer | undefined> {
     try {
-      return await ask(method, withoutProgressToken(params), signal)
+      return await unlessAborted(ask(method, withoutProgressToken(params), signal), signal)
     } catch {
-      if (signal.aborted) return undefined
+      if (signal.aborted && signal.reason === TAKEN_BACK) return undefined
       return { kind: 'error', error: { code: -32_603, message: 'The client could not be asked.' } }
     }
   }
@@ -390,6 +392,10 @@ function reply(link: RpcLink, response: RpcResponse): void {
 }
 
 const pong = (id: RequestId): RpcResponse => ({ kind: 'result', id, result: {} })
+
+const TAKEN_BACK = new Error('The server took its request back.')
+
+const requestOver = (): Error => new Error('The request that it belonged to is over.')
 
 const EMPTY: Answer = { kind: 'result', result: {} }
 

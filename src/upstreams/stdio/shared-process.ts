@@ -7,6 +7,7 @@ import { LinkViews } from '../link-views.ts'
 import { SessionConversation } from '../session-conversation.ts'
 import { SessionPeer } from '../session-peer.ts'
 import { openStatelessConversation } from '../stateless-conversation.ts'
+import { unlessAborted } from '../unless-aborted.ts'
 import { discoverEra, type Era } from './era.ts'
 import { StdioLink, type StdioLinkOptions } from './stdio-link.ts'
 
@@ -199,21 +200,4 @@ export class SharedProcess {
       patience.done()
     }
   }
-}
-
-/** Another waits on: who gives up must not end what others wait for as well. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      reject(signal.reason as Error)
-    }
-    if (signal.aborted) {
-      onAbort()
-      return
-    }
-    signal.addEventListener('abort', onAbort)
-    promise.then(resolve, reject).finally(() => {
-      signal.removeEventListener('abort', onAbort)
-    })
-  })
 }
