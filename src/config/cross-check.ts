@@ -1,20 +1,25 @@
 import { access, constants } from 'node:fs/promises'
 import { isLoopbackHost } from '../lib/address.ts'
-import { OWN_NAME } from '../lib/own-paths.ts'
 import { nearestWord } from '../lib/spelling.ts'
 import type { keys } from './keys.ts'
 import type { Overrides } from './load.ts'
-import { memberPath, NOWHERE, showName } from './node.ts'
+import { checkServers } from './check-servers.ts'
+import { type MapNode, memberPath, NOWHERE } from './node.ts'
 import type { ServerSettings } from './settings.ts'
 import type { Context, Place, ValueOf } from './spec.ts'
 
 type Parts = Partial<ValueOf<typeof keys>>
 
 /** What only shows when several parts of the configuration are looked at together. */
-export async function crossCheck(parts: Parts, overrides: Overrides, context: Context): Promise<void> {
+export async function crossCheck(
+  root: MapNode,
+  parts: Parts,
+  overrides: Overrides,
+  context: Context,
+): Promise<void> {
   checkOpenDoor(parts, context)
   checkNames(parts, overrides, context)
-  checkServers(parts, context)
+  checkServers(root, parts.aggregate?.delimiter, context)
   await checkTls(parts.server, overrides, context)
 }
 
@@ -73,50 +78,6 @@ function checkNames({ databases, auth }: Parts, overrides: Overrides, context: C
     }
     if (allowed.length === 0)
       context.report.warning('config_ignored', place, 'is empty: this token may use no database')
-  }
-}
-
-/** Names that servers and tokens use of each other, and that the delimiter must tell apart. */
-function checkServers({ mcpServers, auth, aggregate }: Parts, context: Context): void {
-  if (!mcpServers) return
-  const servers = mcpServers.map(({ name }) => name)
-  for (const { name, rules } of mcpServers) {
-    const key = memberPath('mcpServers', name)
-    // `a_` and `_b` with the delimiter `__` would be `a` and `__b` as well.
-    if (aggregate && `${name}${aggregate.delimiter}`.indexOf(aggregate.delimiter) !== name.length)
-      context.report.problem(
-        'config_conflict',
-        at(key, context),
-        `cannot be told from the names of its tools: rename it, or change aggregate.delimiter (${aggregate.delimiter})`,
-      )
-    if (!auth) continue
-    const tokens = auth.tokens.map((token) => token.name)
-    for (const token of rules.authTokens ?? [])
-      if (!tokens.includes(token))
-        context.report.problem(
-          'config_bad_value',
-          at(memberPath(key, 'authTokens'), context),
-          `"${showName(token)}" is not a token of auth.tokens`,
-          nearestWord(token, tokens),
-        )
-  }
-  for (const { name: token, servers: allowed } of auth?.tokens ?? []) {
-    const place = at(memberPath(memberPath('auth.tokens', token), 'servers'), context)
-    for (const name of allowed === 'all' ? [] : allowed)
-      if (name !== OWN_NAME && !servers.includes(name))
-        context.report.problem(
-          'config_bad_value',
-          place,
-          `"${showName(name)}" is not a configured MCP server`,
-          nearestWord(name, [...servers, OWN_NAME]),
-        )
-    for (const { name, rules } of mcpServers)
-      if (allowed !== 'all' && !allowed.includes(name) && rules.authTokens?.includes(token) === true)
-        context.report.warning(
-          'config_conflict',
-          place,
-          `does not name ${name}, whose authTokens name this token: it may not use that server`,
-        )
   }
 }
 

@@ -112,7 +112,7 @@ export async function loadSettings(options: LoadOptions): Promise<Result<Loaded,
     knownPaths,
   }
   const parts = keys.parts(root, { where: root.where, path: '', key: '' }, context)
-  await crossCheck(parts, overrides, context)
+  await crossCheck(root, parts, overrides, context)
   warnOfReaders(written.mode, context)
   const {
     server,

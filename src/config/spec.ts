@@ -18,6 +18,8 @@ export interface Place {
   readonly path: string
   /** `databases[0].name` */
   readonly key: string
+  /** Of what stands under a name of the user's choice. */
+  readonly name?: string
 }
 
 /** What reading needs beside the file. */
@@ -246,6 +248,10 @@ export interface Naming {
   readonly rule: string
   /** What the starting file calls one. */
   readonly example: string
+  /** Why a name that fits the pattern is refused nevertheless. */
+  readonly refuses?: (name: string) => string | undefined
+  /** Two names that differ in case only are refused. */
+  readonly caseless?: boolean
 }
 
 const TOKEN_NAMING: Naming = { pattern: NAME, rule: NAME_RULE, example: 'my-token' }
@@ -268,27 +274,39 @@ export function named<T>(
       }
       const values: Named<T>[] = []
       let complete = true
-      for (const entry of node.entries) {
-        const path = memberPath(place.path, entry.key)
-        if (!naming.pattern.test(entry.key)) {
-          const at = { where: entry.where, path }
-          context.report.problem(
-            'config_bad_value',
-            at,
-            `"${showName(entry.key)}" cannot be a name: ${naming.rule}`,
-          )
+      for (const [index, { key: name, where, value: child }] of node.entries.entries()) {
+        const at = { where, path: memberPath(place.path, name), key: memberPath(place.key, name), name }
+        const others = node.entries.slice(0, index).map((entry) => entry.key)
+        const wrong = wrongName(name, others, naming)
+        if (wrong !== undefined) {
+          context.report.problem(wrong.code, at, wrong.message)
           complete = false
-          continue
         }
-        const at = { where: entry.where, path, key: memberPath(place.key, entry.key) }
+        if (!naming.pattern.test(name)) continue
         context.places.set(at.key, at)
-        const value = item.check(entry.value, at, context)
+        const value = item.check(child, at, context)
         if (value === undefined) complete = false
-        else values.push({ name: entry.key, value })
+        else values.push({ name, value })
       }
       return complete ? values : undefined
     },
   }
+}
+
+function wrongName(
+  name: string,
+  others: readonly string[],
+  { pattern, rule, refuses, caseless }: Naming,
+): { readonly code: 'config_bad_value' | 'config_conflict'; readonly message: string } | undefined {
+  if (!pattern.test(name))
+    return { code: 'config_bad_value', message: `"${showName(name)}" cannot be a name: ${rule}` }
+  const refused = refuses?.(name)
+  if (refused !== undefined) return { code: 'config_conflict', message: refused }
+  const twin =
+    caseless === true ? others.find((other) => other.toLowerCase() === name.toLowerCase()) : undefined
+  if (twin === undefined) return undefined
+  // Some file systems, proxies and people take the two for one.
+  return { code: 'config_conflict', message: `differs from "${showName(twin)}" in case only: rename one` }
 }
 
 /** A single value or a list of words. */

@@ -55,7 +55,12 @@ const WHY_NOT: Readonly<Record<string, string>> = {
 }
 
 /** One server of `mcpServers` in native keys; `undefined` for one that Postern cannot have, which has been said. */
-export function frontServer(name: string, item: Node, context: DialectContext, rules: FrontRules): Node | undefined {
+export function frontServer(
+  name: string,
+  item: Node,
+  context: DialectContext,
+  rules: FrontRules,
+): Node | undefined {
   if (item.kind !== 'map') return item
   const { report } = context
   ignoreOthers(item, KEYS, WHY_NOT, context)

@@ -225,7 +225,12 @@ describe('the shape with proxy', () => {
     [
       'an unknown token',
       { mcpServers: { a: { command: 'x', authTokens: ['dve'] } } },
-      'mcpServers.a.authTokens  "dve" is not a token of auth.tokens  (did you mean "dev"?)',
+      'mcpServers.a.authTokens[0]  "dve" is not a token of auth.tokens  (did you mean "dev"?)',
+    ],
+    [
+      'the value of a token where its name belongs',
+      { mcpServers: { a: { command: 'x', authTokens: ['a-development-token'] } } },
+      'mcpServers.a.authTokens[0]  is the value of a token: give its name',
     ],
     [
       'a misspelt key',

@@ -262,6 +262,34 @@ describe('mcpServers', () => {
     expect(problems.join('\n')).toContain(message)
   })
 
+  it('names everything that is wrong at once, whatever else is', async () => {
+    const { problems } = await load(`
+auth: { tokens: { dev: { value: a-development-token, level: high, servers: [fles] } } }
+mcpServers:
+  mcp: { command: x, timeout: soon }
+  files: { command: x, url: "http://h", level: none, authTokens: [dve], toolFilter: { mode: only } }
+  Files: { url: "http://h", env: { A: b }, concurrency: 0, headers: { Host: a } }
+  a__b: {}
+`)
+    for (const part of [
+      'auth.tokens.dev.level',
+      'auth.tokens.dev.servers[0]  "fles"',
+      'mcpServers.mcp  cannot be called',
+      'mcpServers.mcp.timeout',
+      'mcpServers.files.url  stands beside command',
+      'mcpServers.files.level',
+      'mcpServers.files.authTokens[0]  "dve"',
+      'mcpServers.files.toolFilter.mode',
+      'mcpServers.Files  differs from "files"',
+      'mcpServers.Files.env  belongs to a command',
+      'mcpServers.Files.concurrency',
+      'mcpServers.Files.headers.Host',
+      'mcpServers.a__b  cannot be told',
+      'mcpServers.a__b  needs a command or a url',
+    ])
+      expect(problems.join('\n')).toContain(part)
+  })
+
   it('warns of what is allowed and probably not meant', async () => {
     const { problems, warnings } = await load(
       `

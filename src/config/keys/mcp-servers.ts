@@ -2,7 +2,7 @@ import { isLoopbackHost } from '../../lib/address.ts'
 import { isOwnName } from '../../lib/own-paths.ts'
 import { choice, duration, flag, path, size, strings, text, webUrl, whole } from '../leaves.ts'
 import { memberPath } from '../node.ts'
-import type { HttpReachSettings, McpServerSettings, StdioReachSettings } from '../settings.ts'
+import type { McpServerSettings } from '../settings.ts'
 import {
   type Context,
   mapped,
@@ -11,6 +11,7 @@ import {
   optional,
   type Place,
   section,
+  type Spec,
   type ValueOf,
 } from '../spec.ts'
 import { clientCredentials, environment, headers, userCredential } from './mcp-credentials.ts'
@@ -26,6 +27,11 @@ const SERVER_NAMING: Naming = {
   pattern: /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/,
   rule: 'use letters, digits and _ . -, starting with a letter or digit, 64 at most',
   example: 'files',
+  refuses: (name) =>
+    isOwnName(name)
+      ? `cannot be called "${name}": Postern answers that path itself, so choose another name`
+      : undefined,
+  caseless: true,
 }
 
 /** Whatever a server calls its tools: all that is known is that a name is one line. */
@@ -144,139 +150,125 @@ type Wrong = (
   code: 'config_bad_value' | 'config_conflict' | 'config_missing',
   key: string,
   message: string,
-) => undefined
+) => void
 
-export const mcpServers = mapped(
+const server: Spec<McpServerSettings> = {
+  about: fields.about,
+  shape: fields.shape,
+  check(node, place, context) {
+    const parts = fields.parts(node, place, context)
+    const good = checkServer(parts, place, context)
+    return good && isComplete(parts) ? toSettings(place.name ?? '', parts) : undefined
+  },
+}
+
+export const mcpServers: Spec<readonly McpServerSettings[]> = mapped(
   named(
     'MCP servers behind Postern, by name. Each is reached at `/NAME/mcp`, all of them at `/mcp`.',
-    fields,
+    server,
     SERVER_NAMING,
   ),
-  (values, place, context): readonly McpServerSettings[] | undefined => {
-    const servers = values.map(({ name, value }) => read(name, value, context))
-    const known = new Map<string, string>()
-    let distinct = true
-    for (const { name } of values) {
-      const other = known.get(name.toLowerCase())
-      known.set(name.toLowerCase(), name)
-      if (other === undefined) continue
-      // Some file systems, proxies and people take the two for one.
-      const at = context.places.get(memberPath(place.key, name)) ?? place
-      context.report.problem('config_conflict', at, `differs from "${other}" in case only: rename one`)
-      distinct = false
-    }
-    const good = servers.filter((server) => server !== undefined)
-    return distinct && good.length === servers.length ? good : undefined
-  },
+  (servers) => servers.map(({ value }) => value),
 )
 
-function read(name: string, value: Values, context: Context): McpServerSettings | undefined {
-  const key = memberPath('mcpServers', name)
+const isComplete = (parts: Partial<Values>): parts is Values =>
+  fields.shape.kind === 'section' &&
+  Object.keys(fields.shape.fields).every((key) => Object.hasOwn(parts, key))
+
+/** What only shows when several keys are looked at together; a key that could not be read is passed over. */
+function checkServer(parts: Partial<Values>, place: Place, context: Context): boolean {
   const at = (member: string): Place => {
-    const own = context.places.get(key) ?? { where: { kind: 'nowhere' }, path: key, key }
-    if (member === '') return own
-    const inner = memberPath(key, member)
-    return context.places.get(inner) ?? { ...own, path: memberPath(own.path, member), key: inner }
+    if (member === '') return place
+    const key = memberPath(place.key, member)
+    return context.places.get(key) ?? { ...place, path: memberPath(place.path, member), key }
   }
   let good = true
   const wrong: Wrong = (code, member, message) => {
     context.report.problem(code, at(member), message)
     good = false
-    return undefined
   }
-  if (isOwnName(name))
-    wrong(
-      'config_conflict',
-      '',
-      `cannot be called "${name}": Postern answers that path itself, so choose another name`,
-    )
-  const reach = value.command === null ? readHttp(value, wrong) : readStdio(value, value.command, wrong)
-  const credential = value.userCredential
-  if (credential && reach && (credential.kind === 'env') !== (reach.kind === 'stdio'))
-    wrong(
-      'config_conflict',
-      'userCredential',
-      reach.kind === 'stdio'
-        ? 'names a header, but a program takes it from env'
-        : 'names env, but a URL takes it from header',
-    )
-  if (credential?.kind === 'env' && reach?.kind === 'stdio' && reach.process === 'shared')
+  if (isGiven(parts.command)) checkStdio(parts, wrong)
+  else if (parts.command === null) checkHttp(parts, wrong)
+  if (isGiven(parts.url)) warnOfPlainText(parts.url, parts, at, context)
+  warnOfRules(parts, at, context)
+  return good
+}
+
+const isGiven = <T>(value: T): value is NonNullable<T> =>
+  value !== null && value !== undefined && !(Array.isArray(value) && value.length === 0)
+
+function checkStdio(parts: Partial<Values>, wrong: Wrong): void {
+  if (isGiven(parts.url)) wrong('config_conflict', 'url', 'stands beside command: keep one of the two')
+  for (const member of ['transport', 'clientCredentials', 'headers'] as const)
+    if (isGiven(parts[member])) wrong('config_conflict', member, 'belongs to a url, not to a command')
+  const { userCredential: credential } = parts
+  if (credential?.kind === 'header')
+    wrong('config_conflict', 'userCredential', 'names a header, but a program takes it from env')
+  if (credential?.kind === 'env' && parts.process === 'shared')
     wrong('config_conflict', 'userCredential', 'needs a process for each caller: remove process: shared')
-  if (reach?.kind === 'http') warnOfPlainText(reach, value, at, context)
-  warnOfRules(value, at, context)
-  if (!reach || !good) return undefined
-  return {
-    name,
-    reach,
-    rules: {
-      authTokens: value.authTokens,
-      scopes: value.scopes,
-      level: value.level,
-      trustHints: value.trustHints,
-      toolFilter: value.toolFilter,
-      tools: byName(value.tools),
-    },
-    userCredential: credential,
-    limits: {
-      timeoutMs: value.timeout,
-      connectTimeoutMs: value.connectTimeout,
-      messageBytes: value.messageBytes,
-      concurrency: value.concurrency,
-      conversations: value.conversations,
-      idleMs: value.idleTime,
-    },
-  }
 }
 
-function readStdio(value: Values, command: string, wrong: Wrong): StdioReachSettings | undefined {
-  for (const member of ['url', 'transport', 'clientCredentials'] as const)
-    if (value[member] !== null)
-      wrong(
-        'config_conflict',
-        member,
-        member === 'url'
-          ? 'stands beside command: keep one of the two'
-          : 'belongs to a url, not to a command',
-      )
-  if (value.headers.length > 0) wrong('config_conflict', 'headers', 'belongs to a url, not to a command')
-  return {
-    kind: 'stdio',
-    command,
-    args: value.args,
-    env: byName(value.env),
-    cwd: value.cwd,
-    process: value.process ?? 'caller',
-  }
-}
-
-function readHttp(value: Values, wrong: Wrong): HttpReachSettings | undefined {
-  for (const member of ['cwd', 'process'] as const)
-    if (value[member] !== null) wrong('config_conflict', member, 'belongs to a command, not to a url')
-  for (const member of ['args', 'env'] as const)
-    if (value[member].length > 0) wrong('config_conflict', member, 'belongs to a command, not to a url')
-  if (value.url === null) return wrong('config_missing', '', 'needs a command or a url')
-  const lower = value.headers.map((header) => ({ ...header, name: header.name.toLowerCase() }))
-  const doubled = lower.find(({ name }, index) => lower.findIndex((other) => other.name === name) !== index)
-  if (doubled) wrong('config_conflict', 'headers', `has ${doubled.name} twice: case makes no difference`)
-  const places = [
-    ...lower.map(({ name }) => name),
-    ...(value.clientCredentials ? ['authorization'] : []),
-    ...(value.userCredential?.kind === 'header' ? [value.userCredential.header] : []),
-  ]
+function checkHttp(parts: Partial<Values>, wrong: Wrong): void {
+  for (const member of ['cwd', 'process', 'args', 'env'] as const)
+    if (isGiven(parts[member])) wrong('config_conflict', member, 'belongs to a command, not to a url')
+  if (parts.url === null) wrong('config_missing', '', 'needs a command or a url')
+  const names = (parts.headers ?? []).map(({ name }) => name.toLowerCase())
+  const doubled = names.find((name, index) => names.indexOf(name) !== index)
+  if (doubled !== undefined)
+    wrong('config_conflict', 'headers', `has ${doubled} twice: case makes no difference`)
+  const { userCredential: credential } = parts
+  if (credential?.kind === 'env')
+    wrong('config_conflict', 'userCredential', 'names env, but a URL takes it from header')
   // A principal's own credential may stand in place of the server's header; a token that is fetched may not.
-  if (value.clientCredentials && places.filter((name) => name === 'authorization').length > 1)
+  const others = [...names, ...(credential?.kind === 'header' ? [credential.header] : [])]
+  if (isGiven(parts.clientCredentials) && others.includes('authorization'))
     wrong(
       'config_conflict',
       'clientCredentials',
       'sets Authorization, which is set by another key, too: keep one',
     )
-  return {
-    kind: 'http',
-    url: value.url,
-    transport: value.transport ?? 'auto',
-    headers: byName(lower),
-    clientCredentials: value.clientCredentials,
-  }
+}
+
+function toSettings(name: string, value: Values): McpServerSettings | undefined {
+  const reach = reachOf(value)
+  return (
+    reach && {
+      name,
+      reach,
+      rules: {
+        authTokens: value.authTokens,
+        scopes: value.scopes,
+        level: value.level,
+        trustHints: value.trustHints,
+        toolFilter: value.toolFilter,
+        tools: byName(value.tools),
+      },
+      userCredential: value.userCredential,
+      limits: {
+        timeoutMs: value.timeout,
+        connectTimeoutMs: value.connectTimeout,
+        messageBytes: value.messageBytes,
+        concurrency: value.concurrency,
+        conversations: value.conversations,
+        idleMs: value.idleTime,
+      },
+    }
+  )
+}
+
+function reachOf(value: Values): McpServerSettings['reach'] | undefined {
+  const { command, args, cwd, url, clientCredentials: fetched } = value
+  if (command !== null)
+    return { kind: 'stdio', command, args, env: byName(value.env), cwd, process: value.process ?? 'caller' }
+  return url === null
+    ? undefined
+    : {
+        kind: 'http',
+        url,
+        transport: value.transport ?? 'auto',
+        headers: byName(value.headers.map((header) => ({ ...header, name: header.name.toLowerCase() }))),
+        clientCredentials: fetched,
+      }
 }
 
 /** Without prototype: a tool called `constructor` has no rule unless it was given one. */
@@ -289,15 +281,14 @@ function byName<T>(
 }
 
 function warnOfPlainText(
-  { url, headers: sent, clientCredentials: fetched }: HttpReachSettings,
-  value: Values,
+  url: string,
+  { headers: sent, clientCredentials: fetched, userCredential: credential }: Partial<Values>,
   at: (member: string) => Place,
   context: Context,
 ): void {
   const { protocol, hostname } = new URL(url)
-  const host = hostname.replace(/^\[|\]$/g, '')
-  const credentials = Object.keys(sent).length > 0 || fetched !== null || value.userCredential !== null
-  if (protocol === 'http:' && credentials && !isLoopbackHost(host))
+  if (protocol !== 'http:' || isLoopbackHost(hostname.replace(/^\[|\]$/g, ''))) return
+  if (isGiven(sent) || isGiven(fetched) || isGiven(credential))
     context.report.warning(
       'config_insecure',
       at('url'),
@@ -305,18 +296,21 @@ function warnOfPlainText(
     )
 }
 
-function warnOfRules(value: Values, at: (member: string) => Place, context: Context): void {
-  if (value.authTokens?.length === 0)
+function warnOfRules(
+  { authTokens, toolFilter: filter, tools }: Partial<Values>,
+  at: (member: string) => Place,
+  context: Context,
+): void {
+  if (authTokens?.length === 0)
     context.report.warning(
       'config_ignored',
       at('authTokens'),
       'is empty: no token of auth.tokens may use this server',
     )
-  const { toolFilter: filter } = value
-  if (filter?.mode === 'allow' && filter.tools.length === 0)
-    context.report.warning('config_ignored', at('toolFilter'), 'allows nothing: this server has no tools')
   if (!filter) return
-  for (const { name } of value.tools)
+  if (filter.mode === 'allow' && filter.tools.length === 0)
+    context.report.warning('config_ignored', at('toolFilter'), 'allows nothing: this server has no tools')
+  for (const { name } of tools ?? [])
     if (filter.tools.includes(name) !== (filter.mode === 'allow'))
       context.report.warning(
         'config_ignored',

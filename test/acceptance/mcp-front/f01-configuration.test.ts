@@ -1,16 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { rpc } from '../../support/postern.ts'
-import { openRoom, type Room, shapeText } from './room.ts'
+import { knock, openRoom, type Room, shapeText } from './room.ts'
 
 const DEV_TOKEN = 'my-secure-dev-token'
 const ENV = { DEV_TOKEN, DATABASE_URL: 'postgresql://localhost/devdb' }
-
-const INITIALIZE = {
-  protocolVersion: '2025-11-25',
-  capabilities: {},
-  clientInfo: { name: 'acceptance', version: '1' },
-}
 
 let room: Room
 
@@ -34,7 +27,7 @@ describe('F1 the development example', () => {
   it('F1 starts unchanged with -config, and lets its tokens in and nobody else', async () => {
     // The port of the document may be taken on this machine; the file stays as it is.
     const gateway = await room.serve(['-config', 'config.dev.json', '-addr', '127.0.0.1:0'], ENV)
-    const initialize = (token: string | null) => rpc(gateway.url, token, 'initialize', INITIALIZE)
+    const initialize = (token: string | null) => knock(gateway.url, token)
     const answer = await initialize(DEV_TOKEN)
     expect(answer.status).toBe(200)
     expect(answer.body).toMatchObject({
@@ -105,8 +98,8 @@ describe('F1 the other published shapes', () => {
       ['-config', name, '-addr', '127.0.0.1:0', '-data-dir', `data-${name}`],
       env,
     )
-    expect((await rpc(gateway.url, token, 'initialize', INITIALIZE)).status).toBe(200)
-    expect((await rpc(gateway.url, `${token}x`, 'initialize', INITIALIZE)).status).toBe(401)
+    expect((await knock(gateway.url, token)).status).toBe(200)
+    expect((await knock(gateway.url, `${token}x`)).status).toBe(401)
     await gateway.stop()
     for (const value of Object.values(env).filter((secret) => secret.length > 1))
       expect(gateway.stderr() + gateway.stdout()).not.toContain(value)

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { rpc } from '../../support/postern.ts'
-import { openRoom, type Room } from './room.ts'
+import { knock, openRoom, type Room } from './room.ts'
 
 let room: Room
 
@@ -46,12 +45,8 @@ describe('F2 values from the environment', () => {
     await room.write('everywhere.json', JSON.stringify(EVERYWHERE))
     const gateway = await room.serve(['-config', 'everywhere.json'], NEEDED)
     for (const token of [NEEDED.PLAIN_TOKEN, NEEDED.OBJECT_TOKEN])
-      expect((await rpc(gateway.url, token, 'tools/list')).status).toBe(200)
-    const answer = await rpc(gateway.url, NEEDED.PLAIN_TOKEN, 'initialize', {
-      protocolVersion: '2025-11-25',
-      capabilities: {},
-      clientInfo: { name: 'a', version: '1' },
-    })
+      expect((await knock(gateway.url, token)).status).toBe(200)
+    const answer = await knock(gateway.url, NEEDED.PLAIN_TOKEN)
     expect(answer.body).toMatchObject({ result: { serverInfo: { name: 'everywhere in nowhere' } } })
     await gateway.stop()
     for (const value of [

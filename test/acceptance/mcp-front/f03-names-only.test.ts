@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { rpc } from '../../support/postern.ts'
 import { soon } from '../../support/soon.ts'
-import { logOf, openRoom, type Room } from './room.ts'
+import { knock, logOf, openRoom, type Room } from './room.ts'
 
 const DEV_TOKEN = 'f3-development-token-0123456789'
 const ENV = { DEV_TOKEN, DATABASE_URL: 'f3-database-url-0123456789' }
@@ -20,9 +19,9 @@ afterAll(async () => {
 describe('F3 named static tokens', () => {
   it('F3 appear by name in log and record, and never by value', async () => {
     const gateway = await room.serve(['-config', 'config.dev.json', '-addr', '127.0.0.1:0'], ENV)
-    expect((await rpc(gateway.url, DEV_TOKEN, 'tools/list')).status).toBe(200)
-    expect((await rpc(gateway.url, 'test-token-456', 'tools/list')).status).toBe(200)
-    expect((await rpc(gateway.url, WRONG, 'tools/list')).status).toBe(401)
+    expect((await knock(gateway.url, DEV_TOKEN)).status).toBe(200)
+    expect((await knock(gateway.url, 'test-token-456')).status).toBe(200)
+    expect((await knock(gateway.url, WRONG)).status).toBe(401)
     await soon(() => logOf(gateway).map((line) => line['token_name'])).toEqual(
       expect.arrayContaining(['dev', 'test']),
     )

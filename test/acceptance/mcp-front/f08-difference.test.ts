@@ -1,8 +1,8 @@
 import { rename } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { rpc, type Serving } from '../../support/postern.ts'
+import type { Serving } from '../../support/postern.ts'
 import { soon } from '../../support/soon.ts'
-import { logOf, openRoom, type Room } from './room.ts'
+import { knock, logOf, openRoom, type Room } from './room.ts'
 
 const FIRST = 'f8-first-token-0123456789'
 const SECOND = 'f8-second-token-0123456789'
@@ -14,7 +14,9 @@ const configuration = (tokens: object, timeout: string, more: object = {}): stri
   JSON.stringify(
     {
       proxy: { addr: '127.0.0.1:0', auth: { kind: 'bearer_token', tokens } },
-      mcpServers: { files: { command: 'node', args: ['f8-argument-0123456789'], timeout, ...more } },
+      mcpServers: {
+        files: { command: 'node', args: ['-e', '', 'f8-argument-0123456789'], timeout, ...more },
+      },
     },
     null,
     2,
@@ -60,7 +62,7 @@ describe('F8 changed configuration', () => {
   })
 
   it('F8 a bad file changes nothing, and everything that is wrong with it is said', async () => {
-    await configure(configuration({ first: '$env:NOT_THERE' }, 'soon', { authTokens: ['frist'], level: 3 }))
+    await configure(configuration({ first: '$env:NOT_THERE' }, 'soon', { authTokens: ['frist'] }))
     await soon(() =>
       messages()
         .filter((msg) => msg.startsWith('Not reloaded'))
@@ -68,13 +70,13 @@ describe('F8 changed configuration', () => {
     ).toMatch(/NOT_THERE[\s\S]*authTokens[\s\S]*did you mean "first"/)
     expect(messages().join('\n')).toMatch(/Not reloaded: .*files\.timeout/)
     expect(messages().join('\n')).not.toContain('Configuration changed')
-    expect((await rpc(gateway.url, FIRST, 'tools/list')).status).toBe(200)
+    expect((await knock(gateway.url, FIRST)).status).toBe(200)
   })
 
   it('F8 the difference is told before it is taken over', async () => {
     await configure(configuration({ second: SECOND }, '20s'))
-    await soon(async () => (await rpc(gateway.url, SECOND, 'tools/list')).status).toBe(200)
-    expect((await rpc(gateway.url, FIRST, 'tools/list')).status).toBe(401)
+    await soon(async () => (await knock(gateway.url, SECOND)).status).toBe(200)
+    expect((await knock(gateway.url, FIRST)).status).toBe(401)
     await soon(() => messages().filter((msg) => msg === 'Configuration loaded')).toHaveLength(2)
     const log = logOf(gateway)
     const told = log.filter(({ msg }) => /^Configuration (?:added|removed|changed): /.test(String(msg)))

@@ -1,7 +1,15 @@
 import { chmod, cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Finished, postern, type Serving, serve, workFolder } from '../../support/postern.ts'
+import {
+  type Answer,
+  type Finished,
+  postern,
+  rpc,
+  type Serving,
+  serve,
+  workFolder,
+} from '../../support/postern.ts'
 
 const SHAPES = fileURLToPath(new URL('shapes/', import.meta.url))
 
@@ -52,3 +60,11 @@ export const logOf = (serving: Pick<Serving, 'stderr'>): readonly LogLine[] =>
     .split('\n')
     .filter((line) => line.startsWith('{') && line.endsWith('}'))
     .map((line) => JSON.parse(line) as LogLine)
+
+/** What is asked of a gateway to see whether a token is let in: it starts none of its servers. */
+export const knock = async (url: string, token: string | null): Promise<Answer> =>
+  await rpc(url, token, 'initialize', {
+    protocolVersion: '2025-11-25',
+    capabilities: {},
+    clientInfo: { name: 'acceptance', version: '1' },
+  })
