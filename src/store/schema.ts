@@ -9,6 +9,7 @@ export interface StoreSchema {
   changes: ChangesTable
   tokens: TokensTable
   token_uses: TokenUsesTable
+  upstream_credentials: UpstreamCredentialsTable
   audit_entries: AuditEntriesTable
   audit_head: AuditHeadTable
 }
@@ -50,6 +51,19 @@ export interface TokensTable {
 export interface TokenUsesTable {
   credential_id: string
   last_used_at: number
+}
+
+/** Credentials that principals left for MCP servers. */
+export interface UpstreamCredentialsTable {
+  tenant: string
+  principal: string
+  server: string
+  /** As `lib/seal.ts` writes it; NULL once it was removed. */
+  sealed: string | null
+  created_at: number
+  updated_at: number
+  /** The revision of topic `upstream_credentials` that wrote this row last. */
+  revision: number
 }
 
 /** The audit chain. The columns after `hash` are generated from `entry`, for searching only. */

@@ -2,6 +2,12 @@ import type { Migration } from './migration.ts'
 import { tokensMigration } from './0001-tokens.ts'
 import { auditMigration } from './0002-audit.ts'
 import { auditTenantMigration } from './0003-audit-tenant.ts'
+import { upstreamCredentialsMigration } from './0004-upstream-credentials.ts'
 
 /** Every step in order. A new one goes at the end, with the next version. */
-export const migrations: readonly Migration[] = [tokensMigration, auditMigration, auditTenantMigration]
+export const migrations: readonly Migration[] = [
+  tokensMigration,
+  auditMigration,
+  auditTenantMigration,
+  upstreamCredentialsMigration,
+]

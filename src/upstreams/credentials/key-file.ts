@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { link, mkdir, open, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { Fault } from '../../lib/fault.ts'
+import { SEALING_KEY_BYTES } from '../../lib/seal.ts'
+
+/** Read and write for others than the owner (`chmod` 077). */
+const OTHERS = 0o077
+
+/**
+ * The key that seals the credentials of principals.
+ *
+ * @returns `null` when there is no such file
+ * @throws Fault `config_invalid` when others can read it, or it is no key; the message says what to do
+ */
+export async function readKeyFile(file: string): Promise<Buffer | null> {
+  let handle
+  try {
+    handle = await open(file, constants.O_RDONLY)
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return null
+    throw new Fault('config_invalid', `the key file ${file} cannot be read (${codeOf(cause)})`, { cause })
+  }
+  try {
+    // Of the open file, so that what was looked at is what is read.
+    const { mode, size } = await handle.stat()
+    if ((mode & OTHERS) !== 0) {
+      const found = (mode & 0o777).toString(8).padStart(4, '0')
+      throw new Fault(
+        'config_invalid',
+        `others than its owner can use the key file ${file} (mode ${found}): run chmod 600 ${file}; ` +
+          'if it may have been read already, remove it and have the credentials of principals left anew',
+      )
+    }
+    if (size !== SEALING_KEY_BYTES) {
+      throw new Fault(
+        'config_invalid',
+        `the key file ${file} has ${size} bytes instead of ${SEALING_KEY_BYTES}: bring it back from a backup`,
+      )
+    }
+    const key = Buffer.alloc(SEALING_KEY_BYTES)
+    await handle.read(key, 0, SEALING_KEY_BYTES, 0)
+    return key
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * Makes a key where there is none. Of several processes that do so at once, all end up with the same one.
+ *
+ * @throws Fault `data_dir_unusable` when it cannot be written
+ */
+export async function makeKeyFile(file: string): Promise<Buffer> {
+  const temporary = `${file}.${randomBytes(6).toString('hex')}`
+  const key = randomBytes(SEALING_KEY_BYTES)
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    const handle = await open(temporary, 'wx', 0o600)
+    try {
+      await handle.writeFile(key)
+      // A key that a power failure takes away takes everything with it that was sealed since.
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    // Unlike a rename, this leaves alone what somebody else has made meanwhile.
+    await link(temporary, file).catch((error: unknown) => {
+      if (codeOf(error) !== 'EEXIST') throw error
+    })
+  } catch (cause) {
+    throw new Fault('data_dir_unusable', `the key file ${file} cannot be written (${codeOf(cause)})`, {
+      cause,
+    })
+  } finally {
+    await unlink(temporary).catch(() => undefined)
+  }
+  return (await readKeyFile(file)) ?? key
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
