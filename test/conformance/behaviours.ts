@@ -197,6 +197,7 @@ export function behaviours(pair: {
   })
 
   it('answers what a model is asked in the middle of a call', async () => {
+    const before = client.told.asked.length
     expect(textOf(await client.call('test_sampling', { prompt: 'how are you?' }))).toBe(
       'LLM response: I was asked: how are you?',
     )
@@ -204,6 +205,8 @@ export function behaviours(pair: {
       method: 'sampling/createMessage',
       params: { maxTokens: 100 },
     })
+    // Once: a person would have to say yes to every question.
+    expect(client.told.asked).toHaveLength(before + 1)
   })
 
   it('answers what its roots are in the middle of a call', async () => {
@@ -239,6 +242,7 @@ export function behaviours(pair: {
 
   it('answers several questions, and one after another', async () => {
     if (both < '2025-06-18') return
+    const before = client.told.asked.length
     const several = textOf(await client.call('test_input_required_result_multiple_inputs'))
     expect(several).toContain('I was asked: Generate a greeting')
     expect(several).toContain('file:///a-folder')
@@ -247,6 +251,7 @@ export function behaviours(pair: {
       'my name likes {"color":"my color"}',
     )
     expect(textOf(await client.call('test_input_required_result_request_state'))).toBe('state-ok')
+    expect(client.told.asked).toHaveLength(before + 6)
   })
 
   it('is asked for a prompt and a resource, too', async () => {
@@ -262,7 +267,7 @@ export function behaviours(pair: {
     await client.call('test_ask_outside')
     await soon(async () => (await counts()).answers.length).toBe(before + 1)
     const last = JSON.stringify((await counts()).answers.at(-1))
-    expect(last.includes('file:///a-folder')).toBe(!statelessClient && !statelessUpstream)
+    expect(last.includes('file:///a-folder'), last).toBe(!statelessClient && !statelessUpstream)
   })
 
   it('says that its roots are others where both have sessions', async () => {

@@ -94,9 +94,9 @@ export class StatelessCalls {
       typeof requestState === 'string' ? this.#parts.parked.take(requestState, binding) : undefined
     if (!waiting) return toError(unknownState(), answered)
     waiting.reply = call.reply
-    const turn = this.#turn(waiting, binding, call)
+    // First, or what is still open would be asked again: only what was left unanswered should be.
     waiting.answer(params.inputResponses)
-    return await turn
+    return await this.#turn(waiting, binding, call)
   }
 
   #start(call: StatelessCall): AskingCall {
