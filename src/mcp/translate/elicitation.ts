@@ -44,12 +44,12 @@ function formFor(params: Params): Result<Carried, RpcFailure> {
   const form = without(params, 'mode')
   const schema = isObject(form.requestedSchema) ? form.requestedSchema : {}
   if (!isObject(schema.properties)) return ok({ params: form })
-  const properties: Record<string, unknown> = {}
+  const properties: [string, unknown][] = []
   const several: string[] = []
   for (const [name, property] of Object.entries(schema.properties)) {
     if (!isObject(property)) continue
     if (property.type !== 'array') {
-      properties[name] = propertyFor(property)
+      properties.push([name, propertyFor(property)])
       continue
     }
     if (typeof property.minItems === 'number' && property.minItems > 1) {
@@ -57,14 +57,15 @@ function formFor(params: Params): Result<Carried, RpcFailure> {
     }
     several.push(name)
     const { title, description, items } = property
-    properties[name] = propertyFor({
+    const choice = propertyFor({
       ...(isObject(items) ? items : {}),
       type: 'string',
       ...(title === undefined ? {} : { title }),
       ...(description === undefined ? {} : { description }),
     })
+    properties.push([name, choice])
   }
-  const carried = { ...form, requestedSchema: { ...schema, properties } }
+  const carried = { ...form, requestedSchema: { ...schema, properties: Object.fromEntries(properties) } }
   return ok(
     several.length === 0
       ? { params: carried }
