@@ -32,10 +32,6 @@ export function traced(upstreams: Upstreams, tracing: Tracing): Upstreams {
       const again = upstreams.restart(name)
       return again && wrap(again)
     },
-    restart(name) {
-      const again = upstreams.restart(name)
-      return again && wrap(again)
-    },
     reload: (options) => {
       upstreams.reload(options)
     },
