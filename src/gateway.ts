@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import { openAudit } from './audit/open.ts'
 import { difference } from './config/difference.ts'
 import type { DatabaseSettings, Settings } from './config/settings.ts'
+import { isTakenOver } from './config/take-over.ts'
 import { type DemoDatabase, startDemoDatabase } from './databases/embedded/demo.ts'
 import { makeGate } from './databases/gate/judge.ts'
 import { openParser } from './databases/gate/parse.ts'
@@ -26,6 +28,9 @@ import { createBackends } from './tools/backend/create.ts'
 import { builtinTools } from './tools/builtin.ts'
 import { openModel } from './tools/model/open.ts'
 import { createPipeline } from './tools/pipeline.ts'
+import { endOnChange } from './upstreams/credentials/end-on-change.ts'
+import { openKey } from './upstreams/credentials/open-key.ts'
+import { StoredCredentials } from './upstreams/credentials/stored.ts'
 import { openUpstreams } from './upstreams/open.ts'
 import { traced as tracedUpstreams } from './upstreams/traced.ts'
 import { version } from './version.ts'
@@ -149,16 +154,28 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const pipeline = createPipeline({ tools, audit, clock, observe })
     const serverInfo = { name: settings.server.name, version: version() }
 
+    const keyFile = join(settings.dataDir, 'secret.key')
+    const credentials = new StoredCredentials({
+      store,
+      key: () => openKey(keyFile, store, observe),
+      clock,
+      observe,
+    })
+    await credentials.start()
+    closers.push(() => credentials.close())
+    // What is wrong with the key is better heard of now than by the first who needs it.
+    if (settings.mcpServers.some(({ userCredential }) => userCredential !== null)) await credentials.ready()
+
     const servers = openUpstreams(settings.mcpServers, {
       lifelines: identity.lifelines,
       clock,
       observe,
       environment: options.environment,
       clientInfo: serverInfo,
-      credentials: null,
+      credentials,
     })
     closers.push(() => servers.close())
-    const upstreams = tracedUpstreams(servers, tracing)
+    const upstreams = tracedUpstreams(endOnChange(servers, credentials), tracing)
     const backends = createBackends({
       upstreams,
       own: pipeline,
@@ -188,6 +205,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       tools: allTools,
       upstreams,
       backends,
+      credentials,
       tokens: identity.tokens,
       databases,
       identityReady: () => identity.ready(),
@@ -238,7 +256,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         identity.reload(changed.auth.tokens)
         upstreams.reload(changed.mcpServers)
         audit.record({ kind: 'system', outcome: 'done', at: clock.now(), action: 'config.reload' })
-        const waiting = difference(settings, changed).filter(({ path }) => !path.startsWith('auth.tokens'))
+        const waiting = difference(settings, changed).filter(({ path }) => !isTakenOver(path))
         if (waiting.length === 0) return
         const paths = waiting.map(({ path }) => path).join(', ')
         // Silence would be taken for consent: somebody may just have switched authentication on.

@@ -66,6 +66,8 @@ export function frontServer(
   ignoreOthers(item, KEYS, WHY_NOT, context)
   const options = entryOf(item, 'options')
   if (options?.kind === 'map') ignoreOthers(options, OPTION_KEYS, WHY_NOT, context)
+  // What it says could be who is kept out.
+  else if (options) report.problem('config_wrong_type', options, 'must hold keys, such as authTokens')
   const pick = (key: (typeof OPTION_KEYS)[number]): Node | undefined => {
     const [outside, inside] = [entryOf(item, key), entryOf(options, key)]
     if (outside && inside) report.problem('config_conflict', inside, 'stands beside options, too: keep one')

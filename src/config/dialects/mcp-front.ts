@@ -88,6 +88,8 @@ function translateProxy(proxy: Node | undefined, root: MapNode, context: Dialect
 }
 
 function translateSessions(sessions: Node | undefined, context: DialectContext): MapNode | undefined {
+  if (sessions && sessions.kind !== 'map')
+    context.report.problem('config_wrong_type', sessions, 'must hold keys: timeout, maxPerUser')
   if (sessions?.kind !== 'map') return undefined
   ignoreOthers(sessions, ['timeout', 'maxPerUser'], WHY_NOT, context)
   let limits = emptyMap(sessions.where, sessions.path)
@@ -158,6 +160,7 @@ function translateServers(
   if (servers?.kind !== 'map') return servers
   const options = entryOf(proxy, 'options')
   if (options?.kind === 'map') ignoreOthers(options, ['authTokens'], WHY_NOT, context)
+  else if (options) context.report.problem('config_wrong_type', options, 'must hold keys, such as authTokens')
   let native: MapNode = { ...servers, entries: [] }
   for (const { key, where, value } of servers.entries) {
     const from = value.kind === 'map' ? entryOf(value, 'options') : undefined

@@ -233,6 +233,11 @@ describe('the shape with proxy', () => {
       'mcpServers.a.authTokens[0]  is the value of a token: give its name',
     ],
     [
+      'options that are none',
+      { mcpServers: { a: { command: 'x', options: ['dev'] } } },
+      'mcpServers.a.options  must hold keys',
+    ],
+    [
       'a misspelt key',
       { mcpServers: { a: { command: 'x', authToken: ['dev'] } } },
       'mcpServers.a.authToken  is not a key of mcpServers.a  (did you mean "authTokens"?)',
