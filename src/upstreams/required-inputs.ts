@@ -39,11 +39,7 @@ export async function gatherInputs(
     readRequest(key, request, capabilities),
   )
   if (wanted.length > MOST_INPUTS) throw invalid(`more than ${MOST_INPUTS} inputs at once`)
-  if (!ask)
-    return {
-      kind: 'error',
-      error: { code: -32_603, message: 'The MCP server asks for input, and there is no client to ask.' },
-    }
+  if (!ask) throw invalid('input where there is nobody to ask')
 
   const over = new AbortController()
   const onAbort = (): void => {
@@ -55,7 +51,7 @@ export async function gatherInputs(
     const answers = await Promise.all(
       wanted.map(async ({ key, method, params }) => ({
         key,
-        answer: await ask(method, params, over.signal),
+        answer: await ask(method, params, over.signal, key),
       })),
     )
     const responses: [string, Params][] = []
