@@ -13,6 +13,7 @@ import type { Observe } from '../observe/observation.ts'
 import type { AllTools } from '../tools/all-tools.ts'
 import type { OpenBackends } from '../tools/backend/create.ts'
 import type { Pipeline } from '../tools/call.ts'
+import type { StoredCredentials } from '../upstreams/credentials/stored.ts'
 import type { Upstreams } from '../upstreams/upstream.ts'
 import type { ControlContext } from './control-context.ts'
 import type { Route, RouteReply } from './define-route.ts'
@@ -33,7 +34,8 @@ export interface ControlPlaneParts {
   /** Every tool there is: Postern's own, and those of MCP servers. */
   readonly tools: Pick<AllTools, 'list' | 'call' | 'explain'>
   readonly upstreams: Pick<Upstreams, 'list' | 'find' | 'restart'>
-  readonly backends: Pick<OpenBackends, 'find'>
+  readonly backends: Pick<OpenBackends, 'find' | 'server'>
+  readonly credentials: Pick<StoredCredentials, 'get' | 'put' | 'remove' | 'list'>
   readonly tokens: Tokens
   readonly databases: Pick<OpenDatabases, 'names' | 'resolve' | 'run' | 'status'>
   /** False while revocations made elsewhere may arrive late. */

@@ -1,3 +1,5 @@
+import type { CredentialRecord } from '../../src/upstreams/credentials/stored.ts'
+import type { CredentialPlace } from '../../src/upstreams/user-credentials.ts'
 import { refusal } from '../../src/access/refusal.ts'
 import type { AuditEvent } from '../../src/audit/entry.ts'
 import type { Databases, Statement } from '../../src/databases/database.ts'
@@ -168,6 +170,29 @@ export const plainTools: readonly Tool[] = [
   ),
 ]
 
+/** Credentials of principals without a store and without a seal: what the routes say of them is what is tested. */
+function memoryCredentials(clock: Clock): ControlPlaneParts['credentials'] {
+  const records = new Map<string, CredentialRecord>()
+  const keyOf = (place: CredentialPlace): string => [place.tenant, place.principal, place.server].join('\n')
+  return {
+    get: async (place) => await Promise.resolve(records.get(keyOf(place))),
+    async put(place) {
+      const createdAt = records.get(keyOf(place))?.createdAt ?? clock.now()
+      const record = { ...place, createdAt, updatedAt: clock.now() }
+      records.set(keyOf(place), record)
+      return await Promise.resolve(record)
+    },
+    remove: async (place) => await Promise.resolve(records.delete(keyOf(place))),
+    list: async (filter) =>
+      await Promise.resolve(
+        [...records.values()].filter(
+          ({ server, tenant }) =>
+            (filter.server ?? server) === server && (filter.tenant ?? tenant) === tenant,
+        ),
+      ),
+  }
+}
+
 /** The control plane over these small parts, and what it recorded and observed. */
 export function controlParts(clock: Clock, tools = plainTools, servers: readonly SdkServer[] = []) {
   const events: AuditEvent[] = []
@@ -214,6 +239,7 @@ export function controlParts(clock: Clock, tools = plainTools, servers: readonly
     tools: createAllTools({ own: pipeline, backends, serverInfo, clock }),
     upstreams,
     backends,
+    credentials: memoryCredentials(clock),
     tokens,
     databases: {
       ...numberDatabases,

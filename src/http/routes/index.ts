@@ -6,6 +6,7 @@ import { healthRoutes } from './health.ts'
 import { metricsRoutes } from './metrics.ts'
 import { openApiRoutes } from './openapi.ts'
 import { queryRoutes } from './query.ts'
+import { serverCredentialRoutes } from './server-credentials.ts'
 import { serverRoutes } from './servers.ts'
 import { tokenRoutes } from './tokens.ts'
 import { toolRoutes } from './tools.ts'
@@ -21,6 +22,7 @@ export function controlRoutes(parts: ControlPlaneParts): readonly Route[] {
     ...accessRoutes(parts),
     ...tokenRoutes(parts),
     ...serverRoutes(parts),
+    ...serverCredentialRoutes(parts),
     ...auditRoutes(parts),
     ...metricsRoutes(parts),
   ]

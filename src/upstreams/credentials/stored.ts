@@ -88,6 +88,15 @@ export class StoredCredentials implements UserCredentials {
     this.#revision = revisions.find(({ topic }) => topic === TOPIC)?.revision ?? 0
   }
 
+  /**
+   * Makes sure that values can be sealed and opened.
+   *
+   * @throws Fault of `key`
+   */
+  async ready(): Promise<void> {
+    await this.#key()
+  }
+
   known(caller: Caller, server: string): Secret | undefined {
     return this.#trusted(placeOf(caller, server))?.secret
   }
