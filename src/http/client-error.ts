@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
-import { uuidv7 } from 'uuidv7'
 import { refusal, type Refusal } from '../access/refusal.ts'
+import { requestId as newRequestId } from '../lib/request-id.ts'
 import type { Observe } from '../observe/observation.ts'
 import { refusalToWire } from './error-to-wire.ts'
 
@@ -19,7 +19,7 @@ export function answerClientError(error: Error, socket: Duplex, parts: ClientErr
     socket.destroy()
     return
   }
-  const requestId = uuidv7()
+  const requestId = newRequestId()
   const refused = judge(error, parts.headerBytes)
   const wire = refusalToWire(refused, { requestId, resourceMetadata: parts.resourceMetadata() })
   const body = `${JSON.stringify(wire.body)}\n`

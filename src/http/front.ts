@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { TLSSocket } from 'node:tls'
-import { uuidv7 } from 'uuidv7'
 import { type Refusal, refusal } from '../access/refusal.ts'
 import type { AuditSink } from '../audit/entry.ts'
 import type { Authentication, Authenticator } from '../identity/authenticate.ts'
 import type { Lifelines } from '../identity/lifelines.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Deadlines } from '../lib/deadlines.ts'
 import { Fault } from '../lib/fault.ts'
+import { requestId } from '../lib/request-id.ts'
 import type { McpEndpoint } from '../mcp/endpoint.ts'
 import type { Observe } from '../observe/observation.ts'
 import type { Tracing } from '../observe/tracing.ts'
@@ -30,6 +31,7 @@ import { overdueTokenAge } from './token-age.ts'
 import { endTrace, traceIdOf, traceRequest } from './trace-request.ts'
 
 export interface FrontOptions {
+  readonly bodyDeadlines: Deadlines
   readonly baseUrl: () => string
   readonly allowedHosts: readonly string[]
   readonly allowedOrigins: readonly string[]
@@ -99,25 +101,27 @@ function open(
   const exchange: Exchange = {
     request,
     response,
-    id: uuidv7(),
+    id: requestId(),
     startedAt,
     target: readRequestTarget(request.url ?? ''),
     remoteAddress: socket.remoteAddress ?? '',
     localAddress: socket.localAddress,
     secure: socket instanceof TLSSocket,
+    repeatedHeader: repeatedHeader(request),
     expectsContinue,
     caller: undefined,
     ended: undefined,
+    release: undefined,
     onEnd: undefined,
     route: NO_ROUTE,
     server: undefined,
     code: undefined,
     trace: undefined,
   }
-  response.setHeader('x-request-id', exchange.id)
-  response.setHeader('x-content-type-options', 'nosniff')
-  response.setHeader('cache-control', 'no-store')
-  response.once('close', () => {
+  // The one listener for the end of a request: each costs as much as many steps.
+  response.on('close', () => {
+    exchange.release?.()
+    if (!response.writableFinished) exchange.onEnd?.('gone')
     const { caller } = exchange
     const code = exchange.code ?? (response.writableFinished ? undefined : 'client_gone')
     // Refused before its message was here.
@@ -145,8 +149,7 @@ function refuseWhileDraining(_: Exchange, front: FrontOptions): Outcome {
   throw new Fault('shutting_down', 'Postern is shutting down: try again in a moment', { retryAfterS: 5 })
 }
 
-function checkHeaders({ request }: Exchange): Outcome {
-  const repeated = repeatedHeader(request.rawHeaders)
+function checkHeaders({ repeatedHeader: repeated }: Exchange): Outcome {
   // Two Authorization headers are a malformed credential: the authentication step refuses and records them.
   return repeated === null || repeated === 'authorization' ? undefined : refuseRepeated(repeated)
 }
@@ -190,7 +193,7 @@ function authenticate(exchange: Exchange, front: FrontOptions): Outcome | Promis
     if (age !== undefined) exchange.response.setHeader('postern-token-age', age)
     return undefined
   }
-  if (repeatedHeader(exchange.request.rawHeaders) === 'authorization') {
+  if (exchange.repeatedHeader === 'authorization') {
     return settle({ ok: false, error: { reason: 'malformed' } })
   }
   const answer = front.authenticator.authenticate(authorization)
@@ -201,12 +204,11 @@ function authenticate(exchange: Exchange, front: FrontOptions): Outcome | Promis
 function tie(exchange: Exchange, credentialId: string, front: FrontOptions): void {
   // Gone during the look-up: its `close` event is past, so nothing would ever let go of the credential again.
   if (exchange.response.destroyed) return
-  const release = front.lifelines.hold(credentialId, (reason) => {
+  exchange.release = front.lifelines.hold(credentialId, (reason) => {
     exchange.ended = reason
     if (isUnread(exchange.response)) exchange.request.socket.destroy()
     else exchange.onEnd?.(reason)
   })
-  exchange.response.once('close', release)
 }
 
 /**

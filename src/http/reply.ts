@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts'
-import type { Exchange } from './exchange.ts'
+import { dress, type Exchange } from './exchange.ts'
 import { hasBody } from './read-body.ts'
 
 /** How long what a refused client still sends is discarded, so that it reads the reply before the close. */
@@ -28,6 +28,7 @@ export function sendReply(exchange: Exchange, reply: Reply, clock: Clock): void 
     response.destroy()
     return
   }
+  dress(exchange)
   const content = reply.body === undefined ? reply.content : Buffer.from(`${JSON.stringify(reply.body)}\n`)
   const linger = unreadBody(exchange)
   response.writeHead(reply.status, {

@@ -4,15 +4,14 @@ import type { Clock } from '../lib/clock.ts'
 import type { Tracing } from '../observe/tracing.ts'
 import type { ControlPlane } from './control-context.ts'
 import type { Exchange } from './exchange.ts'
-import { type BodyLimits, hasBody } from './read-body.ts'
-import { receiveBody } from './receive-body.ts'
+import { hasBody } from './read-body.ts'
+import { type BodyPlane, receiveBody } from './receive-body.ts'
 import { refuseEnded } from './refuse-ended.ts'
 import { sendReply } from './reply.ts'
 import { traceRequest } from './trace-request.ts'
 
-export interface ControlPlaneFront {
+export interface ControlPlaneFront extends BodyPlane {
   readonly baseUrl: () => string
-  readonly limits: BodyLimits & { readonly jsonDepth: number }
   readonly clock: Clock
   readonly tracing?: Tracing
   readonly control: ControlPlane
@@ -47,15 +46,14 @@ export async function serveControl(
   let body: Buffer | undefined
   // Only for a known caller: nobody else may make the server hold their bytes.
   if (method !== 'GET' && method !== 'HEAD' && caller !== undefined && hasBody(request)) {
-    const bytes = await receiveBody(exchange, plane.limits, plane.clock)
+    const bytes = await receiveBody(exchange, plane)
     if (!bytes.ok) return bytes.error
     body = bytes.value
   }
   const gone = new AbortController()
-  response.once('close', () => {
-    if (!response.writableFinished) gone.abort()
-  })
-  exchange.onEnd = (reason) => gone.abort(new CredentialEnded(reason))
+  exchange.onEnd = (reason) => {
+    gone.abort(reason === 'gone' ? undefined : new CredentialEnded(reason))
+  }
   const ended = refuseEnded(exchange)
   if (ended) return ended
   const trace = caller && traceRequest(exchange, plane.tracing)

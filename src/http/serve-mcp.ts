@@ -6,18 +6,18 @@ import { err, ok, type Result } from '../lib/result.ts'
 import type { McpEndpoint, McpExchange } from '../mcp/endpoint.ts'
 import { STATELESS_REVISION } from '../lib/revisions.ts'
 import { refusalStatus } from './error-to-wire.ts'
-import type { Exchange } from './exchange.ts'
+import { dress, type Exchange, replyHeaders } from './exchange.ts'
 import { checkMediaType } from './media-type.ts'
 import { parseJson } from './parse-json.ts'
 import type { BodyLimits } from './read-body.ts'
 import type { McpPath } from './resource-metadata.ts'
-import { receiveBody } from './receive-body.ts'
+import { type BodyPlane, receiveBody } from './receive-body.ts'
 import { refuseEnded } from './refuse-ended.ts'
 import { sendReply } from './reply.ts'
 import { rpcRefusal } from './rpc-refusal.ts'
 import { traceRequest } from './trace-request.ts'
 
-export interface McpPlane {
+export interface McpPlane extends BodyPlane {
   readonly baseUrl: () => string
   readonly limits: BodyLimits & { readonly jsonDepth: number }
   readonly clock: Clock
@@ -63,8 +63,6 @@ export async function serveMcp(
   const ended = refuseEnded(exchange)
   if (ended) return ended
   const trace = traceRequest(exchange, plane.tracing, body.value)
-  const query = target.query === '' ? '' : `?${target.query}`
-  const url = new URL(`${plane.baseUrl()}${target.path ?? route}${query}`)
   await plane.mcp.handle({
     request,
     response,
@@ -72,9 +70,19 @@ export async function serveMcp(
     body: body.value,
     requestId: exchange.id,
     path: kind,
-    url,
+    // Most requests need none, and it costs as much as parsing the message.
+    get url() {
+      const query = target.query === '' ? '' : `?${target.query}`
+      return new URL(`${plane.baseUrl()}${target.path ?? route}${query}`)
+    },
     backend,
-    ...(trace === undefined ? {} : { trace }),
+    trace,
+    get replyHeaders() {
+      return replyHeaders(exchange.id)
+    },
+    dress() {
+      dress(exchange)
+    },
     onEnd(heard) {
       if (exchange.ended === undefined) exchange.onEnd = heard
       else heard(exchange.ended)
@@ -87,7 +95,7 @@ async function readMessage(exchange: Exchange, plane: McpPlane): Promise<Result<
   const { headers } = exchange.request
   const wrongType = checkMediaType(headers['content-type'], headers['content-encoding'])
   if (wrongType) return err(wrongType)
-  const bytes = await receiveBody(exchange, plane.limits, plane.clock)
+  const bytes = await receiveBody(exchange, plane)
   return bytes.ok ? parseJson(bytes.value, plane.limits.jsonDepth) : bytes
 }
 

@@ -6,6 +6,7 @@ import type { AuditSink } from '../audit/entry.ts'
 import type { Authenticator } from '../identity/authenticate.ts'
 import type { Lifelines } from '../identity/lifelines.ts'
 import type { Clock } from '../lib/clock.ts'
+import { Deadlines } from '../lib/deadlines.ts'
 import { Fault } from '../lib/fault.ts'
 import type { McpEndpoint } from '../mcp/endpoint.ts'
 import type { Observe } from '../observe/observation.ts'
@@ -93,6 +94,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     ...options,
     baseUrl: () => options.baseUrl ?? url,
     authentications,
+    bodyDeadlines: new Deadlines(clock, limits.requestTimeoutMs),
     draining: () => draining,
   }
 

@@ -126,7 +126,16 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
     maxStreamsPerCredential,
   })
   const forgetChanges = backends?.onChange((server) => front.toolsChanged(server))
-  const direct = options.direct?.({ sessions, clock, maxStreams, serverMeta, write, failed })
+  const direct = options.direct?.({
+    sessions,
+    clock,
+    maxStreams,
+    serverMeta,
+    write,
+    failed(exchange, fault) {
+      noteFault({ kind: 'failed', fault }, exchange.requestId, observe)
+    },
+  })
   let closed = false
 
   function failed(exchange: McpExchange, fault: unknown): void {
@@ -134,8 +143,10 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
     opened(exchange, faultToRpc(fault))
   }
 
-  function write({ request, response, url }: McpExchange, reply: Reply): void {
-    writeReply(request, response, reply, resourceMetadata?.(url.pathname))
+  function write(exchange: McpExchange, reply: Reply): void {
+    exchange.dress()
+    const metadata = reply.error?.challenge && resourceMetadata?.(exchange.url.pathname)
+    writeReply(exchange.request, exchange.response, reply, metadata)
   }
 
   function opened(exchange: McpExchange, error: RpcError | undefined): void {
@@ -146,6 +157,8 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
     const { request, body } = exchange
     // Gone while the server waited for something: its `close` event is past, so nothing may be tied to it.
     if (exchange.response.destroyed) return
+    if (exchange.backend && !closed && direct?.serve(exchange, exchange.backend) === true) return
+    exchange.dress()
     if (closed) {
       opened(exchange, shuttingDown())
       return
@@ -184,7 +197,6 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
 
   /** The same for a server, or for all of them: translated, unless messages can pass as they are. */
   async function answerFor(exchange: McpExchange, backend: Backend): Promise<void> {
-    if (direct?.serve(exchange, backend) === true) return
     const { request, body } = exchange
     switch (`${exchange.path} ${request.method ?? ''}`) {
       case 'streamable POST': {

@@ -18,10 +18,14 @@ export interface McpExchange {
   /** What answers: one server, or all of them; `null` for Postern's own tools alone. */
   readonly backend: Backend | null
   /** What is done for this request belongs to it; to be handed on to upstreams and tools. */
-  readonly trace?: TraceContext
+  readonly trace?: TraceContext | undefined
+  /** Headers that every reply has, names and values in turn: for who writes the head of a reply in one piece. */
+  readonly replyHeaders: readonly string[]
+  /** Puts them on the response: for everybody else, before the head is written. */
+  dress(): void
   /**
-   * Asks to be told, synchronously, when the credential of the request ends; at once when it has already. The one
-   * who asked last is told.
+   * Asks to be told, synchronously, when the credential of the request ends, at once when it has already; or when
+   * the client goes away before its reply was sent. The one who asked last is told.
    */
-  onEnd(heard: (reason: EndReason) => void): void
+  onEnd(heard: (reason: EndReason | 'gone') => void): void
 }

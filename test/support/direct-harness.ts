@@ -130,6 +130,7 @@ export async function directHarness(options: DirectHarnessOptions): Promise<Dire
     maxStreams: 10_000,
     serverMeta: '"io.modelcontextprotocol/serverInfo":{"name":"postern","version":"0.0.0-test"}',
     write(exchange, reply) {
+      exchange.dress()
       writeReply(exchange.request, exchange.response, reply, undefined)
     },
     failed(exchange, error) {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { Fault } from '../../lib/fault.ts'
 import { STATELESS_REVISION } from '../../lib/revisions.ts'
 import type { Admission } from '../../tools/backend/backend.ts'
@@ -83,9 +84,6 @@ export class Relay implements DirectReceiver {
     headers: Readonly<Record<string, string>>,
   ): void {
     const { exchange } = this.#passage
-    exchange.response.once('close', () => {
-      this.#gone()
-    })
     exchange.onEnd((reason) => {
       this.stop(reason)
     })
@@ -101,6 +99,7 @@ export class Relay implements DirectReceiver {
     this.#control?.abort(STOPPED)
     admission?.settle('failed', { rule: reason === 'gone' ? 'request.aborted' : `credential.${reason}` })
     const { response } = exchange
+    if (reason === 'gone') return
     if (response.headersSent) {
       // A stream may just end where the client is to come back; a credential that ended gets not one byte more.
       if (reason === 'shutdown' || reason === 'cancelled') response.end()
@@ -150,6 +149,7 @@ export class Relay implements DirectReceiver {
     } else if (status === 200 && isType(type, 'text/event-stream')) {
       this.#mode = 'events'
       if (rework) this.#filter = new EventFilter(rework, REWORKED_BYTES)
+      exchange.dress()
       exchange.response.writeHead(200, EVENT_HEADERS)
       exchange.response.flushHeaders()
     } else if (isType(type, 'application/json') && status !== 202 && !(isGet && status < 400)) {
@@ -214,14 +214,15 @@ export class Relay implements DirectReceiver {
     const held = this.#held
     this.#held = NO_BYTES
     this.#mode = 'streaming'
-    this.#passage.exchange.response.writeHead(this.#status, JSON_HEADERS)
+    const { exchange } = this.#passage
+    exchange.response.writeHead(this.#status, [...exchange.replyHeaders, 'content-type', 'application/json'])
     return this.#write(held)
   }
 
   #finishHeld(): void {
     const { exchange, admission, rework } = this.#passage
     const text = this.#held.toString('utf8')
-    const message = parse(text)
+    const message = isUtf8(this.#held) ? parse(text) : undefined
     if (!isObject(message)) {
       this.failed(
         new Fault('upstream_invalid', 'The MCP server sent a broken answer.', {
@@ -232,11 +233,16 @@ export class Relay implements DirectReceiver {
     }
     this.#settle()
     admission?.settle('done')
-    const body = rework ? Buffer.from(JSON.stringify(rework(message))) : this.#held
-    exchange.response.writeHead(this.#status, {
-      'content-type': 'application/json',
-      'content-length': body.length,
-    })
+    const body = rework ? JSON.stringify(rework(message)) : text
+    const length = rework ? Buffer.byteLength(body) : this.#held.length
+    exchange.response.writeHead(this.#status, [
+      ...exchange.replyHeaders,
+      'content-type',
+      'application/json',
+      'content-length',
+      String(length),
+    ])
+    // As text it leaves in one piece with the head.
     exchange.response.end(body)
   }
 
@@ -269,14 +275,6 @@ export class Relay implements DirectReceiver {
     return this.#filter ? this.#filter.between : this.#betweenEvents
   }
 
-  /** The client went away: the server need not go on. */
-  #gone(): void {
-    if (this.#over) return
-    this.#settle()
-    this.#control?.abort(STOPPED)
-    this.#passage.admission?.settle('failed', { rule: 'request.aborted' })
-  }
-
   #abort(rule: string): void {
     this.#settle()
     this.#control?.abort(STOPPED)
@@ -290,8 +288,6 @@ export class Relay implements DirectReceiver {
 }
 
 const STOPPED = new Error('the exchange is over')
-
-const JSON_HEADERS = { 'content-type': 'application/json' }
 
 const EVENT_HEADERS = {
   'content-type': 'text/event-stream',

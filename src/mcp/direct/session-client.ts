@@ -105,6 +105,7 @@ export class SessionClient {
       return true
     }
     this.#parts.sessions.end(found.session)
+    exchange.dress()
     exchange.response.writeHead(204).end()
     return true
   }
@@ -157,11 +158,8 @@ export class SessionClient {
       admission.settle('failed', { rule })
       return true
     }
-    exchange.response.once('close', () => {
-      stop('request.aborted')
-    })
     exchange.onEnd((reason) => {
-      if (!stop(`credential.${reason}`)) return
+      if (!stop(reason === 'gone' ? 'request.aborted' : `credential.${reason}`) || reason === 'gone') return
       const why = stopToRpc(reason, 0)
       this.#refuse(exchange, id, isRpcError(why) ? why : rpcError(200, RPC_CODE.cancelled, why.message))
     })
@@ -185,6 +183,7 @@ export class SessionClient {
     const { result } = message
     if (!isObject(result)) {
       const text = JSON.stringify(message)
+      exchange.dress()
       exchange.response.writeHead(status < 400 ? 200 : status, {
         'content-type': 'application/json',
         'content-length': Buffer.byteLength(text),
