@@ -72,7 +72,13 @@ export interface OutgoingRequest {
 }
 
 /** Puts a request of the server to the client. Rejects only when the conversation is over. */
-export type Ask = (method: string, params: Params, signal: AbortSignal) => Promise<AskAnswer>
+export type Ask = (
+  method: string,
+  params: Params,
+  signal: AbortSignal,
+  /** What the server calls its question (2026-07-28 `inputRequests`): a client of that revision is told. */
+  name?: string,
+) => Promise<AskAnswer>
 
 export type AskAnswer =
   | { readonly kind: 'result'; readonly result: Params }

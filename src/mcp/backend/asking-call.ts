@@ -11,6 +11,9 @@ import type { RunningCall } from '../running-call.ts'
 /** Requests of the server that one call may have open. */
 const ASKS_PER_CALL = 16
 
+/** A longer name of a question is replaced by one of ours. */
+const LONGEST_NAME = 128
+
 /** Servers that need several things ask for all of them within this time; then one round trip is enough. */
 const GATHER_MS = 10
 
@@ -31,6 +34,9 @@ export class AskingCall {
   readonly #clock: Clock
   readonly #client: Pick<ClientFacts, 'capabilities' | 'revision'>
   readonly #open = new Map<string, Open>()
+  /** Names of questions that were put already: an answer given before the question is good for one of them. */
+  readonly #named = new Set<string>()
+  readonly #given: Params
   #asked = 0
   #outcome: BackendOutcome | undefined
   #turn: ((turn: Turn) => void) | undefined
@@ -40,7 +46,14 @@ export class AskingCall {
   /** Set when the call runs. */
   running: RunningCall | undefined
 
-  constructor(clock: Clock, client: Pick<ClientFacts, 'capabilities' | 'revision'>, reply: ReplyStream) {
+  /** @param given answers that came with the first request: a server without state knows them by their names */
+  constructor(
+    clock: Clock,
+    client: Pick<ClientFacts, 'capabilities' | 'revision'>,
+    reply: ReplyStream,
+    given: unknown,
+  ) {
+    this.#given = isObject(given) ? given : {}
     this.#clock = clock
     this.#client = client
     this.reply = reply
@@ -50,20 +63,21 @@ export class AskingCall {
     return this.#outcome !== undefined
   }
 
-  readonly ask: Ask = (method, params, signal) => {
+  readonly ask: Ask = (method, params, signal, name) => {
     const known = serverRequestFor(method, params, this.#client)
     if (!known.ok) return Promise.resolve({ kind: 'error', error: known.error })
     if (this.#open.size >= ASKS_PER_CALL || this.#outcome) return Promise.resolve(unanswered)
+    const given = this.#givenFor(name)
+    if (given) return Promise.resolve(answerBack(known.value, { kind: 'result', result: given }))
     return new Promise((resolve) => {
-      this.#asked += 1
-      const key = `ask-${this.#asked}`
+      const key = this.#keyFor(name)
       const settle = (answer: AskAnswer): void => {
-        signal.removeEventListener('abort', given)
+        signal.removeEventListener('abort', over)
         this.#open.delete(key)
         resolve(answer)
       }
-      const given = (): void => settle(unanswered)
-      signal.addEventListener('abort', given, { once: true })
+      const over = (): void => settle(unanswered)
+      signal.addEventListener('abort', over, { once: true })
       this.#open.set(key, { method, carried: known.value, settle })
       this.#stopTimer ??= this.#clock.after(GATHER_MS, () => {
         this.#stopTimer = undefined
@@ -96,6 +110,28 @@ export class AskingCall {
       this.#turn = resolve
       if (this.#outcome || (this.#open.size > 0 && !this.#stopTimer)) this.#takeTurn()
     })
+  }
+
+  #givenFor(name: string | undefined): Params | undefined {
+    if (name === undefined || this.#named.has(name)) return undefined
+    const given = Object.hasOwn(this.#given, name) ? this.#given[name] : undefined
+    if (!isObject(given)) return undefined
+    this.#named.add(name)
+    return given
+  }
+
+  /** The server's own name where it has one that is free. */
+  #keyFor(name: string | undefined): string {
+    this.#asked += 1
+    if (name === undefined || name.length > LONGEST_NAME || this.#open.has(name)) return this.#ownKey()
+    this.#named.add(name)
+    return name
+  }
+
+  #ownKey(): string {
+    let key = `ask-${this.#asked}`
+    while (this.#open.has(key)) key += '-'
+    return key
   }
 
   #takeTurn(): void {

@@ -103,7 +103,7 @@ export class StatelessCalls {
     const { exchange, kept, method, params, answered, logLevel } = call
     const { caller, requestId, trace } = exchange
     const { calls, clock, observe } = this.#parts
-    const asking = new AskingCall(clock, kept.live.facts, call.reply)
+    const asking = new AskingCall(clock, kept.live.facts, call.reply, params.inputResponses)
     // What is said goes to the reply of the request that waits at that moment.
     const reply = {
       ...onlyAnswer(undefined),

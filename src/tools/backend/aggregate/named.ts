@@ -4,13 +4,14 @@ import type { Ask, OutgoingRequest } from '../../../upstreams/conversation.ts'
 /** A person who is asked something must know which of many servers asks. Sampling and roots name nobody. */
 export const namedAsk =
   (server: string, ask: Ask): Ask =>
-  (method, params, signal) =>
+  (method, params, signal, name) =>
     ask(
       method,
       method === 'elicitation/create' && typeof params['message'] === 'string'
         ? { ...params, message: `${server}: ${params['message']}` }
         : params,
       signal,
+      name,
     )
 
 /** Log messages say which server they come from, in the field that is there for it. */
