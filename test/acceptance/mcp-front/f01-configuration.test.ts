@@ -39,13 +39,23 @@ describe('F1 the development example', () => {
       expect((await initialize(other)).status).toBe(401)
     expect((await initialize(null)).status).toBe(401)
 
-    const events = await fetch(`${gateway.url}/sse`, {
-      headers: { authorization: `Bearer ${DEV_TOKEN}`, accept: 'text/event-stream' },
-      signal: AbortSignal.timeout(10_000),
-    })
-    expect(events.status).toBe(200)
-    expect(events.headers.get('content-type')).toMatch(/^text\/event-stream/)
-    await events.body?.cancel()
+    // The document's own requests: the endpoint of all servers, and that of one.
+    const listen = async (path: string, token: string): Promise<number> => {
+      const events = await fetch(`${gateway.url}${path}`, {
+        headers: { authorization: `Bearer ${token}`, accept: 'text/event-stream' },
+        signal: AbortSignal.timeout(20_000),
+      })
+      await events.body?.cancel()
+      if (events.ok) expect(events.headers.get('content-type')).toMatch(/^text\/event-stream/)
+      return events.status
+    }
+    for (const path of ['/sse', '/database/sse', '/files/sse']) {
+      expect(await listen(path, DEV_TOKEN)).toBe(200)
+      expect(await listen(path, 'dev-token-123')).toBe(401)
+    }
+    expect(await listen('/database/sse', 'test-token-456')).toBe(200)
+    expect(await listen('/files/sse', 'test-token-456')).toBe(403)
+    expect(await listen('/nothing/sse', DEV_TOKEN)).toBe(404)
     expect(await readFile(room.path('config.dev.json'), 'utf8')).toBe(await shapeText('config.dev.json'))
   })
 
