@@ -57,6 +57,8 @@ async function operations(): Promise<readonly Operation[]> {
       path: pattern
         .replace('{tool}', 'query_database')
         .replace('{id}', 'tok_none')
+        .replace('{server}', 'none')
+        .replace('{principal}', 'none')
         .replace('{resource}', 'mcp'),
       hasBody: operation.requestBody !== undefined,
       isPublic: operation.security?.length === 0,
@@ -264,7 +266,7 @@ describe('C6 REST: one JSON error shape on every route', () => {
     for (const { method, path, hasBody } of await operations()) {
       if (hasBody) continue
       const reply = await send({ method, path, type: 'application/json', body: '{"x": ' })
-      if (method === 'DELETE') await expectError(reply, 400, 'invalid_request', `${method} ${path}`)
+      if (method !== 'GET') await expectError(reply, 400, 'invalid_request', `${method} ${path}`)
       else expect(reply.status, `${method} ${path}`).toBe((await send({ method, path })).status)
     }
   })
