@@ -34,9 +34,8 @@ export class AskingCall {
   readonly #clock: Clock
   readonly #client: Pick<ClientFacts, 'capabilities' | 'revision'>
   readonly #open = new Map<string, Open>()
-  /** Names of questions that were put already: an answer given before the question is good for one of them. */
-  readonly #named = new Set<string>()
-  readonly #given: Params
+  /** Answers that came before their questions, by name: each is good for one. */
+  readonly #early: Map<string, unknown>
   #asked = 0
   #outcome: BackendOutcome | undefined
   #turn: ((turn: Turn) => void) | undefined
@@ -53,7 +52,7 @@ export class AskingCall {
     reply: ReplyStream,
     given: unknown,
   ) {
-    this.#given = isObject(given) ? given : {}
+    this.#early = new Map(Object.entries(isObject(given) ? given : {}))
     this.#clock = clock
     this.#client = client
     this.reply = reply
@@ -67,8 +66,11 @@ export class AskingCall {
     const known = serverRequestFor(method, params, this.#client)
     if (!known.ok) return Promise.resolve({ kind: 'error', error: known.error })
     if (this.#open.size >= ASKS_PER_CALL || this.#outcome) return Promise.resolve(unanswered)
-    const given = this.#givenFor(name)
-    if (given) return Promise.resolve(answerBack(known.value, { kind: 'result', result: given }))
+    const early = name === undefined ? undefined : this.#early.get(name)
+    if (name !== undefined) this.#early.delete(name)
+    if (isObject(early)) {
+      return Promise.resolve(answerBack(known.value, { kind: 'result', result: early }))
+    }
     return new Promise((resolve) => {
       const key = this.#keyFor(name)
       const settle = (answer: AskAnswer): void => {
@@ -112,20 +114,11 @@ export class AskingCall {
     })
   }
 
-  #givenFor(name: string | undefined): Params | undefined {
-    if (name === undefined || this.#named.has(name)) return undefined
-    const given = Object.hasOwn(this.#given, name) ? this.#given[name] : undefined
-    if (!isObject(given)) return undefined
-    this.#named.add(name)
-    return given
-  }
-
   /** The server's own name where it has one that is free. */
   #keyFor(name: string | undefined): string {
     this.#asked += 1
-    if (name === undefined || name.length > LONGEST_NAME || this.#open.has(name)) return this.#ownKey()
-    this.#named.add(name)
-    return name
+    const usable = name !== undefined && name.length <= LONGEST_NAME && !this.#open.has(name)
+    return usable ? name : this.#ownKey()
   }
 
   #ownKey(): string {
