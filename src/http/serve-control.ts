@@ -37,7 +37,7 @@ export async function serveControl(
   exchange: Exchange,
   plane: ControlPlaneFront,
 ): Promise<Refusal | 'answered'> {
-  const { request, response, target, caller } = exchange
+  const { request, target, caller } = exchange
   const method = request.method ?? ''
   if (target.path === null) return refusal('not_found', 'http.path', 'there is nothing at this address')
   if (!METHODS.has(method)) {
