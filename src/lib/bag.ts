@@ -24,6 +24,11 @@ export class Bag<T> implements Iterable<T> {
     this.#free.push(place)
   }
 
+  /** What is at a place, which somebody else may have by now. */
+  at(place: number): T | undefined {
+    return this.#places[place]
+  }
+
   get size(): number {
     return this.#places.length - this.#free.length
   }

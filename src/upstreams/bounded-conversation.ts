@@ -1,4 +1,5 @@
 import { Fault } from '../lib/fault.ts'
+import { Bag } from '../lib/bag.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Params } from '../lib/json-rpc.ts'
 import type { Observe } from '../observe/observation.ts'
@@ -34,7 +35,7 @@ export interface BoundedConversationOptions {
 /** A conversation whose requests are counted and timed, and cancelled when it ends. */
 export class BoundedConversation implements Conversation {
   readonly #options: BoundedConversationOptions
-  readonly #open = new Set<Deadline>()
+  readonly #open = new Bag<Deadline>()
   #ended: Error | undefined
 
   constructor(options: BoundedConversationOptions) {
@@ -50,6 +51,7 @@ export class BoundedConversation implements Conversation {
     if (this.#ended) throw this.#ended
     running.begin()
     const time = this.#time(call.method, call.signal)
+    const place = this.#open.add(time)
     const { ask } = call
     try {
       return await inner.request({
@@ -58,7 +60,8 @@ export class BoundedConversation implements Conversation {
         ...(ask ? { ask: whileSuspended(time, ask) } : {}),
       })
     } finally {
-      this.#done(time)
+      time.done()
+      this.#open.remove(place)
       running.end()
     }
   }
@@ -104,7 +107,7 @@ export class BoundedConversation implements Conversation {
 
   #time(method: string, signal: AbortSignal): Deadline {
     const { clock, timeoutMs, server } = this.#options
-    const time = deadline(
+    return deadline(
       clock,
       timeoutMs,
       () =>
@@ -114,22 +117,15 @@ export class BoundedConversation implements Conversation {
         ),
       signal,
     )
-    this.#open.add(time)
-    return time
-  }
-
-  #done(time: Deadline): void {
-    time.done()
-    this.#open.delete(time)
   }
 }
 
 /** While a person thinks about a question of the server, the server's time stands still. */
 function whileSuspended(time: Deadline, ask: Ask): Ask {
-  return async (method, params, signal) => {
+  return async (method, params, signal, name) => {
     time.suspend()
     try {
-      return await ask(method, params, signal)
+      return await ask(method, params, signal, name)
     } finally {
       time.resume()
     }

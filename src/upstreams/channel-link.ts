@@ -1,18 +1,14 @@
+import { Bag } from '../lib/bag.ts'
 import { Fault } from '../lib/fault.ts'
-import { isObject, type Params, type RequestId } from '../lib/json-rpc.ts'
-import type {
-  Exchange,
-  LinkListener,
-  OpenRequest,
-  RpcLink,
-  RpcMessage,
-  RpcRequest,
-  RpcResponse,
-} from './link.ts'
-import { isRequestId, parseMessages, readMessage } from './read-messages.ts'
+import { isObject, type Params } from '../lib/json-rpc.ts'
+import type { Exchange, LinkListener, OpenRequest, RpcLink, RpcMessage, RpcResponse } from './link.ts'
+import { parseMessages, readMessage } from './read-messages.ts'
 import { writeMessage } from './write-message.ts'
 
-/** A server that answers nothing must not make us keep more requests than this. */
+/**
+ * A server that answers nothing must not make us keep more requests than this. It is also what ids are made with: the
+ * place of a request among those that are open, and a number that makes it unique (see `Bag` for why no `Map`).
+ */
 const MOST_PENDING = 4_096
 
 /** A duplex stream of messages: the pipes of a process, or an event stream and the address to post to. */
@@ -43,7 +39,8 @@ export interface Receipt {
 export class ChannelLink implements RpcLink {
   readonly singleStream = true
   readonly #channel: Channel
-  readonly #pending = new Map<RequestId, Pending>()
+  readonly #pending = new Bag<Pending>()
+  #count = 0
   #lastId = 0
   #listener: LinkListener | undefined
   #ended: Error | undefined
@@ -63,53 +60,37 @@ export class ChannelLink implements RpcLink {
   }
 
   request(message: { readonly method: string; readonly params: Params }, exchange: Exchange): OpenRequest {
-    const id = (this.#lastId += 1)
-    return { id, answer: this.#exchange({ kind: 'request', id, ...message }, exchange) }
-  }
-
-  async #exchange(message: RpcRequest & { readonly id: number }, exchange: Exchange): Promise<RpcResponse> {
-    const { signal, headers } = exchange
-    signal.throwIfAborted()
-    if (this.#ended) throw this.#ended
-    if (this.#pending.size >= MOST_PENDING)
-      throw new Fault('upstream_busy', 'The MCP server has too many requests to answer.', { retryAfterS: 1 })
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        settle(() => {
-          reject(signal.reason as Error)
-        })
-        if (!(signal.reason instanceof Fault) || signal.reason.code !== 'upstream_timeout') return
-        // Requests that waited side by side are one sign, not several.
-        if (message.id <= this.#silentUpTo) return
-        this.#silentUpTo = this.#lastId
-        this.#silentTimeouts += 1
-        this.#channel.silent?.(this.#silentTimeouts)
-      }
-      const settle = (finish: () => void): void => {
-        if (!this.#pending.delete(message.id)) return
-        signal.removeEventListener('abort', onAbort)
-        finish()
-      }
-      const failed = (fault: Error): void => {
-        settle(() => {
-          reject(fault)
-        })
-      }
-      this.#pending.set(message.id, {
-        answered: (response) => {
-          settle(() => {
-            resolve(response)
-          })
-        },
-        failed,
+    if (this.#pending.size >= MOST_PENDING) {
+      const busy = new Fault('upstream_busy', 'The MCP server has too many requests to answer.', {
+        retryAfterS: 1,
       })
-      signal.addEventListener('abort', onAbort)
-      try {
-        this.#channel.send(writeMessage(message), failed, headers)
-      } catch (fault) {
-        failed(fault as Error)
+      return { id: -1, answer: Promise.reject(busy) }
+    }
+    const { promise: answer, resolve, reject } = Promise.withResolvers<RpcResponse>()
+    const { signal, headers } = exchange
+    const pending: Pending = { id: 0, place: 0, signal, resolve, reject, onAbort: undefined }
+    pending.place = this.#pending.add(pending)
+    pending.id = this.#newId(pending.place)
+    const { id } = pending
+    const over = signal.aborted ? (signal.reason as Error) : this.#ended
+    if (over !== undefined) {
+      this.#settle(pending)
+      reject(over)
+      return { id, answer }
+    }
+    pending.onAbort = () => {
+      this.#aborted(pending)
+    }
+    signal.addEventListener('abort', pending.onAbort)
+    try {
+      const failed = (fault: Error): void => {
+        if (this.#settle(pending)) reject(fault)
       }
-    })
+      this.#channel.send(writeMessage({ kind: 'request', id, ...message }), failed, headers)
+    } catch (fault) {
+      if (this.#settle(pending)) reject(fault)
+    }
+    return { id, answer }
   }
 
   send(message: RpcMessage): void {
@@ -151,8 +132,8 @@ export class ChannelLink implements RpcLink {
         continue
       }
       if (isResponse(message)) {
-        const pending = message.id === null ? undefined : this.#pending.get(message.id)
-        if (pending) pending.answered(message)
+        const pending = this.#find(message.id)
+        if (pending && this.#settle(pending)) pending.resolve(message)
         else unasked += 1
         continue
       }
@@ -178,14 +159,47 @@ export class ChannelLink implements RpcLink {
 
   #end(fault: Error): void {
     this.#ended ??= fault
-    for (const pending of this.#pending.values()) pending.failed(this.#ended)
+    for (const pending of this.#pending) if (this.#settle(pending)) pending.reject(this.#ended)
+  }
+
+  /** Rises with every request, and says where it is: ids are used once, places again and again. */
+  #newId(place: number): number {
+    this.#count += 1
+    this.#lastId = this.#count * MOST_PENDING + place
+    return this.#lastId
+  }
+
+  #find(id: unknown): Pending | undefined {
+    const pending = typeof id === 'number' ? this.#pending.at(id % MOST_PENDING) : undefined
+    return pending?.id === id ? pending : undefined
+  }
+
+  /** Forgets a request; false when somebody else did. */
+  #settle(pending: Pending): boolean {
+    if (this.#pending.at(pending.place) !== pending) return false
+    this.#pending.remove(pending.place)
+    if (pending.onAbort) pending.signal.removeEventListener('abort', pending.onAbort)
+    return true
+  }
+
+  #aborted(pending: Pending): void {
+    const { signal, id } = pending
+    if (!this.#settle(pending)) return
+    pending.reject(signal.reason)
+    if (!(signal.reason instanceof Fault) || signal.reason.code !== 'upstream_timeout') return
+    // Requests that waited side by side are one sign, not several.
+    if (id <= this.#silentUpTo) return
+    this.#silentUpTo = this.#lastId
+    this.#silentTimeouts += 1
+    this.#channel.silent?.(this.#silentTimeouts)
   }
 
   #failPending(value: unknown, fault: Error): boolean {
     const id = isObject(value) && value['method'] === undefined ? value['id'] : undefined
-    const pending = isRequestId(id) ? this.#pending.get(id) : undefined
-    pending?.failed(fault)
-    return pending !== undefined
+    const pending = this.#find(id)
+    if (!pending || !this.#settle(pending)) return false
+    pending.reject(fault)
+    return true
   }
 }
 
@@ -193,8 +207,12 @@ export class ChannelLink implements RpcLink {
 const MOST_EARLY = 16
 
 interface Pending {
-  answered(response: RpcResponse): void
-  failed(fault: Error): void
+  id: number
+  place: number
+  readonly signal: AbortSignal
+  readonly resolve: (response: RpcResponse) => void
+  readonly reject: (reason: unknown) => void
+  onAbort: (() => void) | undefined
 }
 
 const isResponse = (message: RpcMessage): message is RpcResponse =>

@@ -10,6 +10,9 @@ import type { RpcLink, RpcNotification, RpcRequest, RpcResponse, ServerMessage }
 import { unlessAborted } from './unless-aborted.ts'
 import { isWanted, mostTelling } from './log-level.ts'
 
+/** More than any limit of requests: tokens are made of a request's number and its place. */
+const MOST_RUNNING = 65_536
+
 /** Requests of a server that wait for an answer. */
 const MOST_ASKED = 64
 
@@ -48,7 +51,6 @@ export class SessionPeer {
   readonly #strangers: boolean
   readonly #attached = new Set<Attached>()
   readonly #running = new Bag<Running>()
-  readonly #byToken = new Map<RequestId, Running>()
   readonly #asked = new Map<RequestId, AbortController>()
   readonly #subscriptions = new Map<string, number>()
   #number = 0
@@ -127,8 +129,7 @@ export class SessionPeer {
   async exchange(owner: Attached, call: OutgoingRequest): Promise<Answer> {
     const running: Running = { owner, call, number: (this.#number += 1), asks: new Map() }
     const place = this.#running.add(running)
-    const token = call.onNotification ? running.number : undefined
-    if (token !== undefined) this.#byToken.set(token, running)
+    const token = call.onNotification ? running.number * MOST_RUNNING + place : undefined
     const open = this.#link.request(
       { method: call.method, params: withMeta(call, token) },
       {
@@ -150,7 +151,6 @@ export class SessionPeer {
       throw fault
     } finally {
       this.#running.remove(place)
-      if (token !== undefined) this.#byToken.delete(token)
     }
   }
 
@@ -256,8 +256,8 @@ export class SessionPeer {
     switch (method) {
       case 'notifications/progress': {
         const { progressToken, ...rest } = params
-        if (typeof progressToken !== 'number' && typeof progressToken !== 'string') return
-        this.#byToken.get(progressToken)?.call.onNotification?.(method, rest)
+        if (typeof progressToken !== 'number') return
+        this.#runningOf(progressToken)?.call.onNotification?.(method, rest)
         return
       }
       case 'notifications/cancelled': {
@@ -288,6 +288,11 @@ export class SessionPeer {
       default:
         return
     }
+  }
+
+  #runningOf(progressToken: number): Running | undefined {
+    const running = this.#running.at(progressToken % MOST_RUNNING)
+    return running?.number === Math.floor(progressToken / MOST_RUNNING) ? running : undefined
   }
 
   #logged(method: string, params: Params, related: Running | undefined): void {
