@@ -67,7 +67,7 @@ const faultOf = async (promise: Promise<unknown>): Promise<Fault> => {
 const text = (value: string) => ({ content: [{ type: 'text', text: value }] })
 
 /** The event stream of HTTP+SSE, which answers `initialize` and one tool. */
-function sse(endpoint: (request: Received) => string) {
+function sse(endpoint: (request: Received) => string, begun?: (stream: ServerResponse) => void) {
   let stream: ServerResponse | undefined
   return rawUpstream((request, response) => {
     if (request.method === 'GET' && request.url.startsWith('/sse')) {
@@ -81,7 +81,10 @@ function sse(endpoint: (request: Received) => string) {
     }
     response.writeHead(202).end()
     const message = JSON.parse(request.body) as { id?: number; method: string }
-    if (message.id === undefined) return
+    if (message.id === undefined) {
+      if (stream && message.method === 'notifications/initialized') begun?.(stream)
+      return
+    }
     const answer =
       message.method === 'initialize'
         ? { protocolVersion: '2024-11-05', capabilities: {}, serverInfo: {} }
@@ -584,6 +587,64 @@ describe('an upstream that does not do what it should', () => {
     }
     expect(thief.received).toEqual([])
   })
+
+  it.each(['streamable', 'sse'] as const)(
+    'F10 floods over %s: it is slowed down, and another server stays fast',
+    async (transport) => {
+      let written = 0
+      const flood = (response: ServerResponse): void => {
+        const many = event({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' }).repeat(100)
+        const more = (): void => {
+          while (!response.destroyed) {
+            written += 100
+            if (!response.write(many)) {
+              response.once('drain', more)
+              return
+            }
+          }
+        }
+        more()
+      }
+      const flooding =
+        transport === 'sse'
+          ? await serving(sse(() => '/message', flood))
+          : await serving(
+              rawSessionMcp(() => false, {
+                other(response, { method }) {
+                  if (method !== 'GET') return false
+                  flood(events(response))
+                  return true
+                },
+              }),
+            )
+      const calm = await serving(rawSessionMcp(() => false))
+      const upstreams = openTestUpstreams([
+        httpUpstream('raw', {
+          url: transport === 'sse' ? `${flooding.origin}/sse` : `${flooding.origin}/mcp`,
+          transport,
+        }),
+        httpUpstream('calm', { url: calm.url }),
+      ])
+      closing.push(() => upstreams.close())
+      const inbox = testInbox()
+      const loud = await converse(upstreams, 'raw', { inbox })
+      await loud.listen({ toolsListChanged: true })
+      const conversation = await converse(upstreams, 'calm')
+      const startedAt = performance.now()
+      let worst = 0
+      while (performance.now() - startedAt < 1_500) {
+        const before = performance.now()
+        await call(conversation, 'x')
+        worst = Math.max(worst, performance.now() - before)
+      }
+      expect(worst).toBeLessThan(500)
+      const seconds = (performance.now() - startedAt) / 1_000
+      expect(inbox.notified.length).toBeGreaterThan(2_000)
+      expect(inbox.notified.length).toBeLessThan(2_500 + 2_000 * (seconds + 1))
+      // What was not read lies in the sockets.
+      expect(written - inbox.notified.length).toBeLessThan(100_000)
+    },
+  )
 
   it('F10 gives a session id that no header may hold', async () => {
     for (const session of ['a b', 'x'.repeat(2_000)]) {

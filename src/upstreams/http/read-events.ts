@@ -17,9 +17,10 @@ export interface ReadEventsParts {
 
 /**
  * Takes an event. `stop` ends the reading with the rest of the body unread. A promise is the back pressure:
- * nothing more is read before it settles.
+ * nothing more is read before it settles. `asked` does not count as what a server may send by itself: the number
+ * of answers is that of the requests.
  */
-export type HeardEvent = (event: StreamEvent) => 'stop' | undefined | Promise<void>
+export type HeardEvent = (event: StreamEvent) => 'stop' | 'asked' | undefined | Promise<void>
 
 /**
  * Reads an event stream as fast as its events are taken, and no faster than a server may send them.
@@ -41,6 +42,7 @@ export async function readEvents(
       for (const event of events) {
         const taken = heard(event)
         if (taken === 'stop') return 'stopped'
+        if (taken === 'asked') continue
         if (taken) await taken
         const pauseMs = allowance.take(1 + event.data.length / BYTES_THAT_COUNT_AS_ONE, clock.now())
         if (pauseMs > 0) await pause(clock, pauseMs)

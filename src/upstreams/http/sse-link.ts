@@ -145,7 +145,7 @@ class SseLink extends ChannelLink {
     }
   }
 
-  take({ type, data }: StreamEvent): Promise<void> | undefined {
+  take({ type, data }: StreamEvent): 'asked' | Promise<void> | undefined {
     if (type !== 'message' || data === '') return undefined
     const receipt = this.receive(data)
     this.#garbage = receipt.garbage ? this.#garbage + 1 : 0
@@ -154,7 +154,7 @@ class SseLink extends ChannelLink {
         cause: new Problem(`${this.#parts.peer} sent ${MOST_GARBAGE} events in a row that are no messages.`),
       })
     }
-    return receipt.wait
+    return receipt.unasked === 0 ? 'asked' : receipt.wait
   }
 
   async #post(
