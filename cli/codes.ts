@@ -11,6 +11,7 @@ export const CLI_CODES = [
   'wrong_arguments',
   'usage',
   'unknown_database',
+  'unknown_server',
   'input_ended',
   'invalid_answer',
   'cancelled',

@@ -15,6 +15,15 @@ export const COMMAND_GROUPS: readonly (readonly [heading: string, Readonly<Recor
     },
   ],
   [
+    'Servers',
+    {
+      'server list': () => import('./server-list.ts'),
+      'server credential set': () => import('./server-credential-set.ts'),
+      'server credential list': () => import('./server-credential-list.ts'),
+      'server credential remove': () => import('./server-credential-remove.ts'),
+    },
+  ],
+  [
     'Configuration',
     {
       'config check': () => import('./config-check.ts'),

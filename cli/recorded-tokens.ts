@@ -1,20 +1,10 @@
-import { userInfo } from 'node:os'
 import type { AuditLog } from '../src/audit/open.ts'
 import type { IssuedToken, Tokens } from '../src/identity/tokens.ts'
 import type { TokenRefusal } from '../src/identity/token-refusal.ts'
 import type { Clock } from '../src/lib/clock.ts'
 import { Fault } from '../src/lib/fault.ts'
 import type { Result } from '../src/lib/result.ts'
-
-/** Whoever may write the store may administer it: the audit names the account of the operating system. */
-function accountName(): string {
-  try {
-    return userInfo().username
-  } catch {
-    // A user id without a name, as containers have.
-    return `uid ${process.getuid?.() ?? 'unknown'}`
-  }
-}
+import { accountName } from './account-name.ts'
 
 /**
  * The same tokens; each change of them, and each refused one, is an entry of the audit. A new token's entry

@@ -62,6 +62,8 @@ function findCommand(argv: readonly string[]): {
   if (first === undefined) return { rest: argv }
   const before = argv.slice(0, at)
   const pair = `${first} ${second ?? ''}`
+  const three = `${pair} ${argv[at + 2] ?? ''}`
+  if (COMMAND_NAMES.includes(three)) return { name: three, rest: [...before, ...argv.slice(at + 3)] }
   if (COMMAND_NAMES.includes(pair)) return { name: pair, rest: [...before, ...argv.slice(at + 2)] }
   if (COMMAND_NAMES.includes(first)) return { name: first, rest: [...before, ...argv.slice(at + 1)] }
   const isGroup = COMMAND_NAMES.some((name) => name.startsWith(`${first} `))
@@ -71,6 +73,8 @@ function findCommand(argv: readonly string[]): {
 
 function unknownCommand(word: string): string {
   const [first = '', second] = word.split(' ')
+  const below = COMMAND_NAMES.filter((name) => name.startsWith(`${word} `))
+  if (below.length > 0) return `say what "${word}" should do: ${below.join(', ')}`
   const members = COMMAND_NAMES.filter((name) => name.startsWith(`${first} `))
   if (members.length > 0) {
     const verbs = members.map((name) => name.slice(first.length + 1))
