@@ -42,6 +42,8 @@ interface Entry {
   state: 'up' | 'dead' | 'hanging'
   begun: number
   readonly open: Set<(fault: Fault) => void>
+  /** Attempts that hang. */
+  readonly woken: Set<() => void>
 }
 
 export function sdkUpstreams(servers: readonly SdkServer[]): SdkUpstreams {
@@ -84,6 +86,7 @@ export function sdkUpstreams(servers: readonly SdkServer[]): SdkUpstreams {
     begun: (name) => entry(name).begun,
     set(name, state) {
       entry(name).state = state
+      if (state !== 'hanging') for (const wake of entry(name).woken) wake()
     },
     crash(name) {
       for (const end of entry(name).open) end(away())
@@ -124,6 +127,7 @@ function entryOf({ name, rules, make }: SdkServer): Entry {
     state: 'up',
     begun: 0,
     open: new Set(),
+    woken: new Set(),
     upstream: {
       name,
       get options() {
@@ -148,7 +152,8 @@ function entryOf({ name, rules, make }: SdkServer): Entry {
         entry.begun += 1
         if (entry.state === 'dead') throw away()
         if (entry.state === 'hanging') {
-          await new Promise((_resolve, reject) => {
+          await new Promise<void>((resolve, reject) => {
+            entry.woken.add(resolve)
             signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
           })
         }

@@ -395,12 +395,15 @@ describe('a server that is away', () => {
     const conversation = await opening
     // It may have anything.
     expect(conversation.about.capabilities).toMatchObject({ prompts: {}, resources: { subscribe: true } })
-    const listing = names(conversation)
+    // It had its time, and is waited for no more.
+    const { tools, _meta } = resultOf(await ask(conversation, 'tools/list'))
+    expect(JSON.stringify(tools)).not.toContain('slow__wait')
+    expect(_meta).toMatchObject({ 'postern/unavailable': [{ server: 'slow', code: 'upstream_timeout' }] })
+    room.upstreams.set('slow', 'up')
     await eventually(() => {
-      expect(room.clock.waiting).toBe(1)
+      expect(inbox.heard.map(({ method }) => method)).toContain('notifications/tools/list_changed')
     })
-    room.clock.advance(1_000)
-    expect(await listing).not.toContain('slow__wait')
+    expect(await names(conversation)).toContain('slow__wait')
   })
 
   it('comes back into the lists by itself', async () => {

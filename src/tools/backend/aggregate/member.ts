@@ -55,6 +55,11 @@ export class Member {
     return this.#current
   }
 
+  /** A list was made without it before, and it is still being begun: nothing is gained by waiting for it again. */
+  get late(): boolean {
+    return this.#missed && this.#opening !== undefined
+  }
+
   /** The conversation, begun if need be. Throws a `Fault` when the server cannot be reached. */
   async get({ caller, requestId }: Asker): Promise<Result<GuardedConversation, Refusal>> {
     this.#asker = { caller, requestId }

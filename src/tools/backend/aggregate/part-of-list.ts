@@ -29,6 +29,7 @@ export async function partOfList(
   const { caller, requestId, wire, trace } = call
   let refusal: Refusal | undefined
   try {
+    if (member.late) throw tooSlow()
     const conversation = await orAborted(member.get(call), deadline)
     if (!conversation.ok) return refusedPart(server, conversation.error)
     const { value } = conversation
