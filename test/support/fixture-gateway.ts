@@ -57,7 +57,7 @@ export async function fixtureGateway(
   try {
     gateway = await startGateway({
       configuration: {
-        auth: { tokens: [{ name: 'tests', value: TOKEN, level: 'read-write' }] },
+        auth: { tokens: { tests: { value: TOKEN, level: 'read-write' } } },
         mcpServers,
       },
     })
