@@ -70,7 +70,7 @@ const tools: Record<string, (id: unknown, args: Json, meta: Json) => void> = {
   },
   flood: (id, args) => {
     let left = Number(args['count'])
-    const line = `${JSON.stringify({ jsonrpc: '2.0', method: args['method'] ?? 'notifications/tools/list_changed' })}\n`
+    const line = `${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/tools/list_changed', params: { pad: 'z'.repeat(Number(args['bytes'] ?? 0)) } })}\n`
     const more = (): void => {
       for (; left > 0; left -= 1)
         if (!process.stdout.write(line)) {
