@@ -76,12 +76,4 @@ describe('EventReader', () => {
     const text = `data: ${'x'.repeat(990)}\n\n`
     expect(readAll([text, text, text]).length).toBe(3)
   })
-
-  it('knows whether something is left unfinished', () => {
-    const reader = new EventReader(1_000)
-    reader.push(Buffer.from('data: 1\n\n: quiet\n'))
-    expect(reader.unfinished).toBe(false)
-    reader.push(Buffer.from('data: 1\n'))
-    expect(reader.unfinished).toBe(true)
-  })
 })

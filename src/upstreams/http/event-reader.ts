@@ -49,11 +49,6 @@ export class EventReader {
     this.#maxBytes = maxBytes
   }
 
-  /** Something has begun that is not complete: the stream must not end here. */
-  get unfinished(): boolean {
-    return this.#heldBytes > 0 || this.#data.length > 0
-  }
-
   /** @throws EventTooLong; the reader cannot be used any more */
   push(chunk: Buffer): readonly StreamEvent[] {
     const events: StreamEvent[] = []

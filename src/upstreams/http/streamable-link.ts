@@ -5,7 +5,7 @@ import type { Exchange, RpcNotification, RpcResponse } from '../link.ts'
 import { readMessages } from '../read-messages.ts'
 import { writeMessage } from '../write-message.ts'
 import { Problem } from '../problem.ts'
-import { Backoff } from './backoff.ts'
+import { RetryDelay } from './retry-delay.ts'
 import { discard } from './discard.ts'
 import { EventReader } from './event-reader.ts'
 import { HttpLink, type HttpLinkParts, type Outgoing, POSTED } from './http-link.ts'
@@ -123,10 +123,10 @@ export class StreamableLink extends HttpLink {
   async #resume(message: Outgoing, events: EventReader, exchange: Exchange): Promise<RpcResponse> {
     const { clock, peer } = this.parts
     const { signal } = exchange
-    const backoff = new Backoff(1_000, 10_000)
+    const delay = new RetryDelay(1_000, 10_000)
     let reader = events
-    while (reader.lastId !== '' && backoff.attempts < MOST_RESUMES) {
-      await wait(clock, backoff.next(reader.retryMs, Math.random()), signal)
+    while (reader.lastId !== '' && delay.attempts < MOST_RESUMES) {
+      await wait(clock, delay.next(reader.retryMs, Math.random()), signal)
       const before = reader.lastId
       reader = this.#reader(reader)
       try {
@@ -143,7 +143,7 @@ export class StreamableLink extends HttpLink {
         }
         const answer = await this.#read(response, message, reader, exchange)
         if (answer) return answer
-        if (reader.lastId !== before) backoff.reset()
+        if (reader.lastId !== before) delay.reset()
       } catch (fault) {
         if (signal.aborted || this.over || !isBroken(fault)) throw fault
       }
@@ -221,14 +221,14 @@ export class StreamableLink extends HttpLink {
   /** Keeps the stream of unrelated messages open, if the server offers one. */
   async #hearUnrelated(): Promise<void> {
     const { clock } = this.parts
-    const backoff = new Backoff(1_000, 60_000)
+    const delay = new RetryDelay(1_000, 60_000)
     let reader = this.#reader()
     let offered = false
     try {
       while (!this.over) {
         try {
           const outcome = await this.during(undefined, (signal) =>
-            this.#hearOnce(reader, signal, offered, backoff),
+            this.#hearOnce(reader, signal, offered, delay),
           )
           if (outcome === 'not offered') return
           offered = true
@@ -237,7 +237,7 @@ export class StreamableLink extends HttpLink {
           // Garbage and events that are too large: the stream goes on after them, if at all, without its past.
           if (!isBroken(fault)) reader.lastId = ''
         }
-        const delayMs = backoff.next(reader.retryMs, Math.random())
+        const delayMs = delay.next(reader.retryMs, Math.random())
         reader = this.#reader(reader)
         await this.during(undefined, (signal) => wait(clock, delayMs, signal))
       }
@@ -250,7 +250,7 @@ export class StreamableLink extends HttpLink {
     reader: EventReader,
     signal: AbortSignal,
     offered: boolean,
-    backoff: Backoff,
+    delay: RetryDelay,
   ): Promise<'not offered' | 'ended'> {
     const { clock, send } = this.parts
     const response = await send({
@@ -275,7 +275,7 @@ export class StreamableLink extends HttpLink {
     let garbage = 0
     await readEvents(response.body, reader, this.parts, ({ data }) => {
       if (data === '') return undefined
-      backoff.reset()
+      delay.reset()
       let waits: (Promise<void> | undefined)[]
       try {
         waits = readMessages(data).map((message) =>

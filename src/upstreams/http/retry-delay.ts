@@ -1,5 +1,5 @@
 /** How long to wait before the next attempt to open a stream again, when the server does not say. */
-export class Backoff {
+export class RetryDelay {
   readonly #firstMs: number
   readonly #mostMs: number
   #attempts = 0
@@ -19,15 +19,15 @@ export class Backoff {
   }
 
   /**
-   * @param askedMs what the server asked for (`retry`): never shorter, and doubled no faster than without
+   * @param askedMs what the server asked for (`retry`): taken at its word once, and never undercut
    * @param spread 0 to 1: keeps many streams of one server that was restarted from coming back at once
    */
   next(askedMs: number | undefined, spread: number): number {
-    const base = Math.min(this.#mostMs, this.#firstMs * 2 ** Math.min(this.#attempts, 20))
+    const first = this.#attempts === 0
+    const own =
+      Math.min(this.#mostMs, this.#firstMs * 2 ** Math.min(this.#attempts, 20)) * (0.75 + spread / 2)
     this.#attempts += 1
-    return Math.max(
-      askedMs ?? 0,
-      askedMs !== undefined && this.#attempts === 1 ? 0 : base * (0.75 + spread / 2),
-    )
+    if (askedMs === undefined) return own
+    return first ? askedMs : Math.max(askedMs, own)
   }
 }
