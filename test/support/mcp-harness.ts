@@ -243,7 +243,7 @@ export class EventReader {
   }
 
   /** The next event, or `undefined` when the stream has ended. */
-  async next(): Promise<{ event: string; data: string } | undefined> {
+  async next(): Promise<{ event: string; data: string; id?: string } | undefined> {
     for (;;) {
       const end = this.#buffer.indexOf('\n\n')
       if (end !== -1) {
@@ -252,7 +252,8 @@ export class EventReader {
         const data = lines.filter((line) => line.startsWith('data: ')).map((line) => line.slice(6))
         if (data.length === 0) continue
         const event = lines.find((line) => line.startsWith('event: '))?.slice(7) ?? 'message'
-        return { event, data: data.join('\n') }
+        const id = lines.find((line) => line.startsWith('id: '))?.slice(4)
+        return { event, data: data.join('\n'), ...(id === undefined ? {} : { id }) }
       }
       const { value, done } = await this.#reader.read()
       if (done) return undefined

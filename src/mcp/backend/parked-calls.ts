@@ -4,7 +4,7 @@ import type { Params } from '../message.ts'
 import type { AskingCall } from './asking-call.ts'
 
 /** Calls of one credential that wait for their clients, and of all together. */
-export const PARKED_PER_CREDENTIAL = 64
+export const PARKED_PER_CREDENTIAL = 48
 const PARKED_IN_ALL = 4_096
 
 /** Time for a person to answer, in milliseconds. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { SUPPORTED_REVISIONS } from '../../lib/revisions.ts'
+import { STATELESS_REVISION, SUPPORTED_REVISIONS } from '../../lib/revisions.ts'
 import { type Feature, type FeatureName, FEATURES, has } from './features.ts'
 
 const page = readFileSync(new URL('../../../docs/translation.md', import.meta.url), 'utf8')
@@ -35,7 +35,7 @@ describe('docs/translation.md', () => {
 describe('features', () => {
   it('are known from their first to their last revision', () => {
     for (const name of Object.keys(FEATURES) as FeatureName[]) {
-      const { since, until = '9999' }: Feature = FEATURES[name]
+      const { since, until = STATELESS_REVISION }: Feature = FEATURES[name]
       for (const revision of SUPPORTED_REVISIONS) {
         expect(has(revision, name)).toBe(revision >= since && revision <= until)
       }
