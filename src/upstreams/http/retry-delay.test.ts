@@ -13,8 +13,8 @@ describe('RetryDelay', () => {
 
   it('takes the server at its word first, and never comes back sooner', () => {
     const delay = new RetryDelay(1_000, 5_000)
-    expect([delay.next(10, 0.5), delay.next(10, 0.5), delay.next(60_000, 0.5)]).toEqual([10, 2_000, 60_000])
+    expect([delay.next(70, 0.5), delay.next(70, 0.5), delay.next(60_000, 0.5)]).toEqual([70, 2_000, 60_000])
     delay.reset()
-    expect([delay.next(10, 0.5), delay.attempts]).toEqual([10, 1])
+    expect([delay.next(0, 0.5), delay.attempts]).toEqual([50, 1])
   })
 })

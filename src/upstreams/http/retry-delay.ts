@@ -1,3 +1,6 @@
+/** A server that asks to be called again at once gets no loop out of it. */
+const SHORTEST_MS = 50
+
 /** How long to wait before the next attempt to open a stream again, when the server does not say. */
 export class RetryDelay {
   readonly #firstMs: number
@@ -28,6 +31,6 @@ export class RetryDelay {
       Math.min(this.#mostMs, this.#firstMs * 2 ** Math.min(this.#attempts, 20)) * (0.75 + spread / 2)
     this.#attempts += 1
     if (askedMs === undefined) return own
-    return first ? askedMs : Math.max(askedMs, own)
+    return first ? Math.max(askedMs, SHORTEST_MS) : Math.max(askedMs, own)
   }
 }

@@ -274,8 +274,8 @@ export class StreamableLink extends HttpLink {
     }
     let garbage = 0
     await readEvents(response.body, reader, this.parts, ({ data }) => {
-      if (data === '') return undefined
       delay.reset()
+      if (data === '') return undefined
       let waits: (Promise<void> | undefined)[]
       try {
         waits = readMessages(data).map((message) =>
