@@ -30,6 +30,8 @@ export interface SdkServerSpec {
   readonly instructions?: string
   readonly tools?: readonly SdkTool[]
   readonly toolsPerPage?: number
+  /** Never answers what tools it has. */
+  readonly stuck?: boolean
   readonly prompts?: readonly string[]
   /** URIs and their texts. */
   readonly resources?: Readonly<Record<string, string>>
@@ -58,8 +60,9 @@ export function sdkServer(spec: SdkServerSpec): Server {
     },
   )
   const size = spec.toolsPerPage ?? 1_000
-  server.setRequestHandler(ListToolsRequestSchema, ({ params }) => {
+  server.setRequestHandler(ListToolsRequestSchema, async ({ params }) => {
     heard?.('tools/list', params)
+    if (spec.stuck === true) await new Promise(() => undefined)
     const from = Number(params?.cursor ?? 0)
     return {
       tools: tools.slice(from, from + size).map(({ name, title, annotations }) => ({

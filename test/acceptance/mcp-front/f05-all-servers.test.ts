@@ -1,5 +1,4 @@
-import { createServer, type Server } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Params } from '../../../src/lib/json-rpc.ts'
 import { type Fixture, startFixture } from '../../conformance/fixture/fixture.ts'
@@ -33,13 +32,14 @@ beforeAll(async () => {
   gateway = await startGateway({
     configuration: {
       auth: { tokens: { tests: { value: TOKEN, level: 'read-write' } } },
-      aggregate: { listTimeout: '2s' },
+      // Patient with a process that starts on a busy machine.
+      aggregate: { listTimeout: '15s' },
       mcpServers: {
         ...Object.fromEntries(Object.keys(SERVERS).map((name, at) => [name, { url: fixtures[at]?.url }])),
         process: stdio,
         // Nothing listens on the discard port of this machine.
         dead: { url: 'http://127.0.0.1:9/mcp' },
-        silent: { url: silentUrl },
+        silent: { url: silentUrl, connectTimeout: '1s' },
       },
     },
   })
@@ -140,7 +140,7 @@ describe('F5, F10 servers that are away', () => {
     const client = await sessionClient('2025-11-25', httpTransport(target('mcp')))
     const startedAt = performance.now()
     await client.list('tools')
-    expect(performance.now() - startedAt).toBeLessThan(8_000)
+    expect(performance.now() - startedAt).toBeLessThan(10_000)
     await client.close()
     const { body } = await rpc(gateway.url, TOKEN, 'tools/list')
     const { result } = body as { result: { _meta: Params; tools: Params[] } }

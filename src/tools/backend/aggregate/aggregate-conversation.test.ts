@@ -406,6 +406,21 @@ describe('a server that is away', () => {
     expect(await names(conversation)).toContain('slow__wait')
   })
 
+  it('holds up nobody when it is there and does not answer', async () => {
+    const room = open({}, [{ name: 'stuck', tools: [{ name: 'wait' }], stuck: true }])
+    const conversation = await converse(room)
+    const listing = names(conversation)
+    await eventually(() => {
+      expect(room.heard).toContainEqual({ server: 'stuck', method: 'tools/list', params: {} })
+      expect(room.clock.waiting).toBe(1)
+    })
+    room.clock.advance(1_000)
+    expect(await listing).toContain('plain__now')
+    expect(room.observed.filter(({ kind }) => kind === 'aggregate.left_out')).toMatchObject([
+      { server: 'stuck', code: 'upstream_timeout' },
+    ])
+  })
+
   it('comes back into the lists by itself', async () => {
     const room = open()
     room.upstreams.set('files', 'dead')

@@ -325,12 +325,11 @@ export class AggregateConversation implements GuardedConversation {
   #member(server: string, asker: Asker): Member | undefined {
     const backend = this.#parts.servers().find((one) => one.server === server)
     const known = this.#members.get(server)
-    if (backend === undefined || this.#closed) {
-      known?.close()
-      this.#members.delete(server)
-      return undefined
-    }
-    if (known) return known
+    if (known && known.backend === backend && !this.#closed) return known
+    // Removed from the configuration, or removed and added again: another server under the same name.
+    known?.close()
+    this.#members.delete(server)
+    if (backend === undefined || this.#closed) return undefined
     const inbox: Inbox = {
       notification: (method, params) => {
         this.#heard(server, method, params)
