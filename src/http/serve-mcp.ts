@@ -6,7 +6,8 @@ import { err, ok, type Result } from '../lib/result.ts'
 import type { McpEndpoint, McpExchange } from '../mcp/endpoint.ts'
 import { STATELESS_REVISION } from '../lib/revisions.ts'
 import { refusalStatus } from './error-to-wire.ts'
-import { dress, type Exchange, replyHeaders } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
+import { HttpMcpExchange } from './mcp-exchange.ts'
 import { checkMediaType } from './media-type.ts'
 import { parseJson } from './parse-json.ts'
 import type { BodyLimits } from './read-body.ts'
@@ -36,10 +37,11 @@ const METHODS: Readonly<Record<McpExchange['path'], readonly string[]>> = {
 export async function serveMcp(
   exchange: Exchange,
   caller: Caller,
-  { kind, server, route }: McpPath,
+  path: McpPath,
   plane: McpPlane,
 ): Promise<Refusal | 'answered'> {
   const { request, response, target } = exchange
+  const { kind, server, route } = path
   exchange.route = route
   const located = plane.mcp.locate(caller, server, exchange.id)
   // Whoever may not use a server learns nothing of it from how a message is judged.
@@ -63,31 +65,9 @@ export async function serveMcp(
   const ended = refuseEnded(exchange)
   if (ended) return ended
   const trace = traceRequest(exchange, plane.tracing, body.value)
-  await plane.mcp.handle({
-    request,
-    response,
-    caller,
-    body: body.value,
-    requestId: exchange.id,
-    path: kind,
-    // Most requests need none, and it costs as much as parsing the message.
-    get url() {
-      const query = target.query === '' ? '' : `?${target.query}`
-      return new URL(`${plane.baseUrl()}${target.path ?? route}${query}`)
-    },
-    backend,
-    trace,
-    get replyHeaders() {
-      return replyHeaders(exchange.id)
-    },
-    dress() {
-      dress(exchange)
-    },
-    onEnd(heard) {
-      if (exchange.ended === undefined) exchange.onEnd = heard
-      else heard(exchange.ended)
-    },
-  })
+  const { baseUrl } = plane
+  const findings = { caller, path, body: body.value, backend, trace, baseUrl }
+  await plane.mcp.handle(new HttpMcpExchange(exchange, findings))
   return 'answered'
 }
 
