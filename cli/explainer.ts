@@ -53,6 +53,7 @@ export async function openExplainer(settings: Settings, clock: Clock): Promise<P
       close: runsNothing,
     },
     own,
+    requestTimeoutMs: settings.limits.requestTimeoutMs,
     aggregate: settings.aggregate,
     serverInfo,
     ...record,

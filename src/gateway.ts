@@ -179,6 +179,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const backends = createBackends({
       upstreams,
       own: pipeline,
+      requestTimeoutMs: limits.requestTimeoutMs,
       aggregate: settings.aggregate,
       serverInfo,
       audit,

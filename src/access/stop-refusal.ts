@@ -20,6 +20,12 @@ const STOPPED: Readonly<Record<StoppedBy, Refusal>> = {
 
 export const stopRefusal = (by: StoppedBy): Refusal => STOPPED[by]
 
+/** What a call is refused with that took longer than any call may. */
+export const overdueRefusal = (limitMs: number): Refusal =>
+  refusal('cancelled', 'limits.requestTimeout', `the call took longer than ${limitMs} ms and was stopped`, {
+    allowed: 'a call that does less, such as a narrower query',
+  })
+
 /** Who stopped the call of an aborted signal. */
 export const stoppedBy = ({ reason }: AbortSignal): StoppedBy =>
   reason instanceof CredentialEnded ? reason.reason : 'client'

@@ -1,4 +1,5 @@
 import { type Refusal, refusal } from '../access/refusal.ts'
+import { overdueRefusal } from '../access/stop-refusal.ts'
 import { Fault, type FaultCode } from '../lib/fault.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import { credentialEnded, shuttingDown } from './session-errors.ts'
@@ -119,12 +120,7 @@ export function stopToRpc(reason: StopReason, timeoutMs: number): RpcError | Ref
     case 'gone':
       return rpcError(200, RPC_CODE.cancelled, 'the request was cancelled', { data: { code: 'cancelled' } })
     case 'timeout':
-      return refusal(
-        'cancelled',
-        'limits.requestTimeout',
-        `the call took longer than ${timeoutMs} ms and was stopped`,
-        { allowed: 'a call that does less, such as a narrower query' },
-      )
+      return overdueRefusal(timeoutMs)
     case 'changed':
       return refusal(
         'cancelled',

@@ -9,7 +9,7 @@ import { createPipeline } from '../../src/tools/pipeline.ts'
 import type { AskAnswer, ClientFacts, Inbox } from '../../src/upstreams/conversation.ts'
 import { type ManualClock, manualClock } from './clock.ts'
 import { type SdkServer, type SdkUpstreams, sdkUpstreams } from './sdk-upstreams.ts'
-import { echoTool } from './tools.ts'
+import { echoTool, testTool } from './tools.ts'
 
 export interface BackendsHarness {
   readonly backends: Backends
@@ -21,7 +21,14 @@ export interface BackendsHarness {
   full: Promise<void> | undefined
 }
 
-/** Servers of the SDK behind their rules, with `echo` as the one tool of Postern's own. */
+/** Never answers and listens to nobody. Only an administrator may call it, so that no list of others has it. */
+const endlessTool = testTool({
+  name: 'endless',
+  rule: { level: 'admin' },
+  run: () => new Promise(() => undefined),
+})
+
+/** Servers of the SDK behind their rules, with `echo` as Postern's own tool. */
 export function openBackends(servers: readonly SdkServer[]): BackendsHarness {
   const upstreams = sdkUpstreams(servers)
   const clock = manualClock()
@@ -33,11 +40,12 @@ export function openBackends(servers: readonly SdkServer[]): BackendsHarness {
     clock,
     observe: (observation: Observation) => void observed.push(observation),
   }
-  const own = createPipeline({ tools: [echoTool], ...parts })
+  const own = createPipeline({ tools: [echoTool, endlessTool], ...parts })
   const backends = createBackends({
     ...parts,
     upstreams,
     own,
+    requestTimeoutMs: 30_000,
     aggregate: { delimiter: '__', listTimeoutMs: 1_000 },
     serverInfo: { name: 'postern', version: '1' },
   })

@@ -228,6 +228,7 @@ export function controlParts(clock: Clock, tools = plainTools, servers: readonly
   const backends = createBackends({
     upstreams,
     own: pipeline,
+    requestTimeoutMs: 30_000,
     aggregate: { delimiter: '__', listTimeoutMs: 2_000 },
     serverInfo,
     audit,

@@ -36,6 +36,7 @@ export function servedUpstreams(
       return createBackends({
         ...parts,
         upstreams,
+        requestTimeoutMs: 30_000,
         aggregate: { delimiter: '__', listTimeoutMs: 5_000 },
         serverInfo: { name: 'postern', version: '0.0.0-test' },
       })

@@ -14,6 +14,8 @@ export interface BackendsParts extends RecordParts {
   readonly upstreams: Upstreams
   /** Postern's own tools, which the aggregate has beside those of the servers. */
   readonly own: Pipeline
+  /** Milliseconds after which a call of an own tool is stopped; those of servers have the time of their server. */
+  readonly requestTimeoutMs: number
   readonly aggregate: {
     /** Between the name of a server and that of its tool or prompt. */
     readonly delimiter: string
@@ -62,6 +64,7 @@ export function createBackends(parts: BackendsParts): OpenBackends {
   const aggregate = new AggregateBackend({
     servers: all,
     own: parts.own,
+    requestTimeoutMs: parts.requestTimeoutMs,
     names,
     listTimeoutMs: parts.aggregate.listTimeoutMs,
     serverInfo: { ...parts.serverInfo },

@@ -17,6 +17,7 @@ export interface AggregateParts {
   /** Every configured server, in the order of the configuration. */
   readonly servers: () => readonly ServerBackend[]
   readonly own: Pipeline
+  readonly requestTimeoutMs: number
   readonly names: Names
   readonly listTimeoutMs: number
   readonly serverInfo: Params

@@ -178,6 +178,22 @@ describe('all servers as one', () => {
     expect(room.audit.at(-1)).toMatchObject({ kind: 'decision', outcome: 'refuse', rule: 'tool' })
   })
 
+  it('stops an own tool that takes longer than a call may', async () => {
+    const room = open()
+    const admin = someone({ level: 'admin' })
+    const conversation = await converse(room, testInbox(), admin)
+    const answer = ask(conversation, 'tools/call', { name: 'endless' }, admin)
+    await eventually(() => {
+      expect(room.audit).toMatchObject([{ kind: 'decision', outcome: 'allow', action: 'endless' }])
+    })
+    room.clock.advance(30_000)
+    expect(await answer).toMatchObject({
+      kind: 'refused',
+      refusal: { code: 'cancelled', rule: 'limits.requestTimeout' },
+    })
+    expect(room.clock.waiting).toBe(0)
+  })
+
   it('routes prompts and completions by their names', async () => {
     const room = open()
     const conversation = await converse(room)

@@ -191,12 +191,12 @@ export class AggregateConversation implements GuardedConversation {
 
   async #callTool(call: GuardedRequest): Promise<GuardedAnswer> {
     const { name } = call.params
-    const { own, names } = this.#parts
+    const { own, names, clock, requestTimeoutMs } = this.#parts
     if (typeof name !== 'string') return failure(-32_602, 'name must be a string')
     const meant = isOwnTool(own, call.caller, name) ? undefined : names.split(name)
     const member = meant && this.#member(meant.server, call)
     // A server that is there no longer leaves a name that no tool has: the pipeline refuses and records it.
-    if (!meant || !member) return await callOwnTool(own, call, name)
+    if (!meant || !member) return await callOwnTool(own, call, name, clock, requestTimeoutMs)
     const params: Record<string, unknown> = { ...call.params, name: meant.name }
     delete params['task']
     const answer = await this.#ask(member, call, params)

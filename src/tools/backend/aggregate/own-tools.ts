@@ -1,7 +1,11 @@
+import { overdueRefusal } from '../../../access/stop-refusal.ts'
 import type { Caller } from '../../../identity/caller.ts'
+import type { Clock } from '../../../lib/clock.ts'
 import { isObject, type Params } from '../../../lib/json-rpc.ts'
 import type { Pipeline } from '../../call.ts'
+import type { ToolResult } from '../../tool.ts'
 import type { GuardedAnswer, GuardedRequest } from '../backend.ts'
+import { orAborted } from './or-aborted.ts'
 
 /** Postern's own tools in the form that servers have theirs in, of the newest revision. */
 export const ownToolList = (own: Pipeline, caller: Caller): readonly Params[] =>
@@ -17,22 +21,40 @@ export const ownToolList = (own: Pipeline, caller: Caller): readonly Params[] =>
 export const isOwnTool = (own: Pipeline, caller: Caller, name: string): boolean =>
   own.explain(caller, name).refusal?.code !== 'unknown_tool'
 
-/** Calls one through the pipeline, which decides and records. */
-export async function callOwnTool(own: Pipeline, call: GuardedRequest, name: string): Promise<GuardedAnswer> {
-  const { caller, requestId, wire, signal, trace } = call
-  const given = call.params['arguments'] ?? {}
-  if (!isObject(given)) {
+/**
+ * Calls one through the pipeline, which decides and records. When its time is over it is answered at once, also when the
+ * tool does not listen.
+ */
+export async function callOwnTool(
+  own: Pipeline,
+  call: GuardedRequest,
+  name: string,
+  clock: Clock,
+  timeoutMs: number,
+): Promise<GuardedAnswer> {
+  const { caller, requestId, wire, trace } = call
+  const args = call.params['arguments'] ?? {}
+  if (!isObject(args)) {
     return { kind: 'error', error: { code: -32_602, message: 'arguments must be an object' } }
   }
-  const result = await own.call({
-    caller,
-    tool: name,
-    args: given,
-    requestId,
-    wire,
-    signal,
-    ...(trace === undefined ? {} : { trace }),
+  const over = new AbortController()
+  const cancel = clock.after(timeoutMs, () => {
+    over.abort()
   })
+  const signal = AbortSignal.any([call.signal, over.signal])
+  try {
+    return answerOf(
+      await orAborted(own.call({ caller, tool: name, args, requestId, wire, signal, trace }), over.signal),
+    )
+  } catch (fault) {
+    if (over.signal.aborted) return { kind: 'refused', refusal: overdueRefusal(timeoutMs) }
+    throw fault
+  } finally {
+    cancel()
+  }
+}
+
+function answerOf(result: ToolResult): GuardedAnswer {
   if (result.outcome === 'refused') return { kind: 'refused', refusal: result.refusal }
   const { content, structured } = result
   return {
