@@ -1,6 +1,7 @@
 import { Fault } from '../lib/fault.ts'
-import type { Params } from '../lib/json-rpc.ts'
+import { isObject, type Params } from '../lib/json-rpc.ts'
 import { ok } from '../lib/result.ts'
+import type { TraceContext } from '../observe/trace-context.ts'
 import type { Span, SpanFacts, Tracing } from '../observe/tracing.ts'
 import type { Answer, Conversation, OutgoingRequest } from './conversation.ts'
 import type { DirectReceiver, DirectRequest, DirectRoute } from './direct-route.ts'
@@ -141,9 +142,25 @@ function tracedRoute(route: DirectRoute, facts: SpanFacts, tracing: Tracing): Di
     },
     send(request) {
       const span = beginDirect(request, route.revision, facts, tracing)
-      route.send({ ...request, trace: span.context, receiver: tracedReceiver(request.receiver, span) })
+      route.send({
+        ...request,
+        body: request.body === null ? null : under(span.context, request.body),
+        trace: span.context,
+        receiver: tracedReceiver(request.receiver, span),
+      })
     },
   }
+}
+
+/** A message that names its trace in `_meta` names the span around it there, too: some servers look nowhere else. */
+function under(trace: TraceContext | undefined, body: string): string {
+  if (trace === undefined || !body.includes('"traceparent"')) return body
+  const message = JSON.parse(body) as { readonly params?: { readonly _meta?: unknown } }
+  const meta = message.params?._meta
+  // The text can stand anywhere, such as among the arguments of a tool.
+  if (!isObject(meta) || !Object.hasOwn(meta, 'traceparent')) return body
+  const { traceparent: _, tracestate: __, ...others } = meta
+  return JSON.stringify({ ...message, params: { ...message.params, _meta: { ...others, ...trace } } })
 }
 
 /** The stateless revision names method and target in headers; with a session, only the body would. */

@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
-import { createServer, type IncomingHttpHeaders, request as forward } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingHttpHeaders } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type FixtureProcess, fixtureProcess } from '../../support/fixture-upstream.ts'
 import { type RunningGateway, startGateway } from '../../support/gateway.ts'
 import { type Answer, ask } from '../../support/postern.ts'
-import { soon } from '../../support/soon.ts'
+import { type Recorder, startRecorder } from '../../support/recorder.ts'
 
 const word = (what: string): string => `${what}${randomBytes(12).toString('hex')}`
 const tokens = { admin: word('admin'), alice: word('alice'), alice2: word('second'), bob: word('bob') }
@@ -19,47 +18,13 @@ const values = {
 }
 const shared = word('shared')
 
-/** Stands in front of a real server and remembers with which headers it was asked. */
-interface Recorder {
-  readonly url: string
-  readonly asked: IncomingHttpHeaders[]
-  close(): Promise<void>
-}
-
-async function record(target: string): Promise<Recorder> {
-  const asked: IncomingHttpHeaders[] = []
-  const server = createServer((request, response) => {
-    asked.push(request.headers)
-    const { host: _, ...headers } = request.headers
-    const onward = forward(target, { method: request.method ?? 'GET', headers }, (reply) => {
-      response.writeHead(reply.statusCode ?? 502, reply.headers)
-      response.flushHeaders()
-      reply.pipe(response)
-    })
-    onward.on('error', () => response.destroy())
-    response.on('close', () => onward.destroy())
-    request.pipe(onward)
-  })
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`,
-    asked,
-    async close() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
-  }
-}
-
 let fixture: FixtureProcess
 let recorder: Recorder
 let gateway: RunningGateway
 
 beforeAll(async () => {
   fixture = await fixtureProcess({ revision: '2025-11-25', transport: 'http' })
-  recorder = await record(fixture.url)
+  recorder = await startRecorder(fixture.url)
   const place = { header: 'X-Api-Key', prefix: 'Key ' }
   gateway = await startGateway({
     admin: tokens.admin,
@@ -132,9 +97,14 @@ const call = (server: string, token: string, session: string): Promise<Answer> =
     headers: { ...HEADERS, 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' },
   })
 
+/** The headers of the last call that reached the server. */
+const lastCall = (): IncomingHttpHeaders | undefined =>
+  recorder.asked.findLast(({ message }) => (message as { method?: string } | null)?.method === 'tools/call')
+    ?.headers
+
 /** The keys that the server was shown since. */
 const keysSince = (at: number): readonly unknown[] => [
-  ...new Set(recorder.asked.slice(at).map((headers) => headers['x-api-key'])),
+  ...new Set(recorder.asked.slice(at).map(({ headers }) => headers['x-api-key'])),
 ]
 
 describe('F11 a credential of one’s own', () => {
@@ -167,11 +137,14 @@ describe('F11 a credential of one’s own', () => {
     const at = recorder.asked.length
     expect((await begin('notes', tokens.bob)).status).toBe(200)
     expect(keysSince(at)).toEqual([undefined])
-    expect(recorder.asked.at(-1)).toMatchObject({ 'x-shared': shared })
+    expect(recorder.asked.at(-1)?.headers).toMatchObject({ 'x-shared': shared })
     await own('notes', tokens.bob, 'PUT', { value: values.bob })
     const { session } = await begin('notes', tokens.bob)
     expect((await call('notes', tokens.bob, session ?? '')).status).toBe(200)
-    expect(recorder.asked.at(-1)).toMatchObject({ 'x-api-key': `Key ${values.bob}`, 'x-shared': shared })
+    expect(recorder.asked.at(-1)?.headers).toMatchObject({
+      'x-api-key': `Key ${values.bob}`,
+      'x-shared': shared,
+    })
   })
 
   it('takes what was begun with it along when it is changed or removed', async () => {
@@ -199,15 +172,18 @@ describe('F11 a credential of one’s own', () => {
     const fresh = await begin('wiki', tokens.alice)
     expect((await call('wiki', tokens.alice, fresh.session ?? '')).status).toBe(200)
     // What tells the server that the old session is over may still show the old one; requests do not.
-    expect(recorder.asked.at(-1)?.['x-api-key']).toBe(`Key ${values.changed}`)
+    expect(lastCall()?.['x-api-key']).toBe(`Key ${values.changed}`)
     expect(keysSince(at)).toContain(`Key ${values.changed}`)
 
     expect((await own('wiki', tokens.alice, 'DELETE')).body).toEqual({ removed: true })
-    const before = recorder.asked.filter((headers) => headers['x-api-key'] === `Key ${values.changed}`).length
+    const before = recorder.asked.filter(
+      ({ headers }) => headers['x-api-key'] === `Key ${values.changed}`,
+    ).length
     await call('wiki', tokens.alice, fresh.session ?? '')
     expect(JSON.stringify((await begin('wiki', tokens.alice)).body)).toContain('upstream_credential_missing')
-    await soon(() => (recorder.asked.at(-1) === undefined ? 0 : 1)).toBe(1)
-    const after = recorder.asked.filter((headers) => headers['x-api-key'] === `Key ${values.changed}`).length
+    const after = recorder.asked.filter(
+      ({ headers }) => headers['x-api-key'] === `Key ${values.changed}`,
+    ).length
     // At most the good-byes of the two sessions.
     expect(after - before).toBeLessThanOrEqual(2)
     expect((await own('wiki', tokens.alice, 'DELETE')).body).toEqual({ removed: false })
