@@ -225,10 +225,21 @@ export function behaviours(pair: {
     const result = await call
     expect(textOf(result)).toContain('"username":"my username"')
     expect(client.told.asked.at(-1)?.params).toMatchObject({ message: 'who are you?' })
-    const enums = await client.call(
-      pair.upstream >= '2025-11-25' ? 'test_elicitation_sep1330_enums' : 'test_streaming_elicitation',
+    if (both < '2025-11-25') return
+    expect(textOf(await client.call('test_elicitation_sep1330_enums'))).toContain('action=accept')
+  })
+
+  it('hears of progress before and after a question', async () => {
+    if (both < '2025-06-18') return
+    const told: Params[] = []
+    const call = client.call(
+      'test_streaming_elicitation',
+      {},
+      { onProgress: (progress) => told.push(progress) },
     )
-    expect(textOf(enums)).toContain('action=accept')
+    expect(textOf(await call)).toContain('action=accept')
+    // The library for stateless servers counts the questions, too; it knows of no total.
+    expect(told.filter(({ total }) => total === 3).map(({ progress }) => progress)).toEqual([1, 2, 3])
   })
 
   it('sends a person to a page', async () => {

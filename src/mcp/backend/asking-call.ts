@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Ask, AskAnswer, ClientFacts } from '../../upstreams/conversation.ts'
-import { isObject, type Params } from '../message.ts'
+import { isObject, type Params, type RequestId } from '../message.ts'
 import { RPC_CODE } from '../rpc-error.ts'
 import type { Carried } from '../translate/elicitation.ts'
 import { answerBack, serverRequestFor } from '../translate/server-request.ts'
@@ -42,6 +42,8 @@ export class AskingCall {
   #stopTimer: (() => void) | undefined
   /** The reply to the request that waits for this call at the moment. */
   reply: ReplyStream
+  /** What that request wants progress to be told by. */
+  progressToken: RequestId | undefined
   /** Set when the call runs. */
   running: RunningCall | undefined
 

@@ -4,11 +4,10 @@ import type { Observe } from '../../observe/observation.ts'
 import type { Backend } from '../../tools/backend/backend.ts'
 import { refusal } from '../../access/refusal.ts'
 import type { McpExchange } from '../exchange.ts'
-import type { Params } from '../message.ts'
 import type { Reply } from '../reply.ts'
 import { RPC_CODE, rpcError, success } from '../rpc-error.ts'
 import { pagesToVisit } from '../translate/error.ts'
-import { isObject } from '../message.ts'
+import { isObject, type Params, type RequestId } from '../message.ts'
 import { type Answered, answerReply, refusedReply, toError } from './answer.ts'
 import { AskingCall, type Turn } from './asking-call.ts'
 import type { BackendCalls } from './backend-calls.ts'
@@ -94,6 +93,7 @@ export class StatelessCalls {
       typeof requestState === 'string' ? this.#parts.parked.take(requestState, binding) : undefined
     if (!waiting) return toError(unknownState(), answered)
     waiting.reply = call.reply
+    waiting.progressToken = progressTokenOf(params)
     // First, or what is still open would be asked again: only what was left unanswered should be.
     waiting.answer(params.inputResponses)
     return await this.#turn(waiting, binding, call)
@@ -104,12 +104,16 @@ export class StatelessCalls {
     const { caller, requestId, trace } = exchange
     const { calls, clock, observe } = this.#parts
     const asking = new AskingCall(clock, kept.live.facts, call.reply, params.inputResponses)
+    asking.progressToken = progressTokenOf(params)
     // What is said goes to the reply of the request that waits at that moment.
     const reply = {
       ...onlyAnswer(undefined),
       tells: call.reply.tells,
       notify(told: string, facts: Params, dispensable: boolean) {
-        asking.reply.notify(told, facts, dispensable)
+        // Each request has a token of its own, and its client knows no other.
+        if (told !== 'notifications/progress') asking.reply.notify(told, facts, dispensable)
+        else if (asking.progressToken !== undefined)
+          asking.reply.notify(told, { ...facts, progressToken: asking.progressToken }, dispensable)
       },
       ask: asking.ask,
     }
@@ -169,6 +173,11 @@ export class StatelessCalls {
     }
     return inputRequired(answered, turn.requests, state)
   }
+}
+
+function progressTokenOf({ _meta }: Params): RequestId | undefined {
+  const token = isObject(_meta) ? _meta['progressToken'] : undefined
+  return typeof token === 'string' || typeof token === 'number' ? token : undefined
 }
 
 function inputRequired({ id }: Answered, inputRequests: Params, requestState?: string): Reply {
