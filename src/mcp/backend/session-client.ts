@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http'
+import type { Caller } from '../../identity/caller.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { isObject } from '../../lib/json-rpc.ts'
 import type { Backend } from '../../tools/backend/backend.ts'
-import type { Ask, AskAnswer, ClientFacts, Inbox } from '../../upstreams/conversation.ts'
+import type { Ask, AskAnswer, ClientFacts, Inbox, Listening } from '../../upstreams/conversation.ts'
 import type { EventStream, EventStreams } from '../event-stream.ts'
 import type { Params } from '../message.ts'
 import type { Session } from '../session.ts'
@@ -90,13 +91,18 @@ export class SessionClient implements Inbox {
   }
 
   /** Asks the server for news, once somebody can hear them. */
-  listen(caller: Parameters<LiveConversation['listen']>[0], requestId: string): void {
+  listen(caller: Caller, requestId: string): void {
     if (this.#listening) return
     this.#listening = true
-    const wanted = wantedOf(this.live.open?.about.capabilities ?? {})
-    this.live.listen(caller, requestId, wanted).catch(() => {
+    this.#listen(caller, requestId).catch(() => {
+      // The server is away: the next stream of this client asks again.
       this.#listening = false
     })
+  }
+
+  async #listen(caller: Caller, requestId: string): Promise<void> {
+    const opened = await this.live.get(caller, requestId)
+    if (opened.ok) await this.live.listen(caller, requestId, wantedOf(opened.value.about.capabilities))
   }
 
   /**
@@ -238,7 +244,7 @@ export class SessionReply implements ReplyStream {
 }
 
 /** What the server says it can tell of. Resources are asked for one by one, by `resources/subscribe`. */
-function wantedOf(capabilities: Params): Parameters<LiveConversation['listen']>[2] {
+function wantedOf(capabilities: Params): Listening {
   return {
     ...(tellsOf(capabilities, 'tools') ? { toolsListChanged: true } : {}),
     ...(tellsOf(capabilities, 'prompts') ? { promptsListChanged: true } : {}),

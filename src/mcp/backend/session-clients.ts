@@ -67,9 +67,11 @@ export class SessionClients {
       if (opened.ok) {
         return { message: success(id, JSON.stringify(initializeResult(opened.value.about, revision))) }
       }
+      this.#drop(session, client)
       const asked = { id, method: 'initialize', revision, alone, about: undefined }
       return refusedReply(opened.error, asked)
     } catch (fault) {
+      this.#drop(session, client)
       noteFault({ kind: 'failed', fault }, requestId, this.#parts.observe)
       return errorReply(id, faultToRpc(fault))
     }
@@ -90,13 +92,14 @@ export class SessionClients {
   }
 
   #add(session: Session, client: SessionClient): void {
-    this.#bySession.get(session.id)?.close()
     this.#bySession.set(session.id, client)
-    session.onEnd = () => {
-      this.#bySession.delete(session.id)
-      client.close()
-    }
+    session.onEnd = () => this.#drop(session, client)
     this.#cancelSweep ??= this.#parts.clock.after(SWEEP_MS, this.#sweep)
+  }
+
+  #drop(session: Session, client: SessionClient): void {
+    if (this.#bySession.get(session.id) === client) this.#bySession.delete(session.id)
+    client.close()
   }
 
   readonly #sweep = (): void => {

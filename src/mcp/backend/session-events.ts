@@ -87,6 +87,11 @@ export class SessionEvents {
     const { clients, requests } = this.#parts
     const { caller, requestId, trace } = exchange
     if (message.kind === 'request' && message.method === 'initialize') {
+      if (clients.of(session)) {
+        const text = 'this session is open already'
+        say(session, errorReply(message.id, rpcError(200, RPC_CODE.invalidRequest, text)))
+        return
+      }
       const reply = await clients.initialize(session, backend, message, exchange, false)
       say(session, reply)
       const stream = session.streams?.[0]

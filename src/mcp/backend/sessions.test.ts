@@ -1,8 +1,15 @@
 import { fileURLToPath } from 'node:url'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { manualClock } from '../../../test/support/clock.ts'
 import { fixtureCommand } from '../../../test/support/fixture-upstream.ts'
-import { EventReader, type McpHarness, mcpHarness, request } from '../../../test/support/mcp-harness.ts'
+import {
+  EventReader,
+  initialize,
+  type McpHarness,
+  mcpHarness,
+  request,
+} from '../../../test/support/mcp-harness.ts'
 import { servedUpstreams } from '../../../test/support/served-upstreams.ts'
 import { BOTH, serverClient, type ServerClient, toolCall } from '../../../test/support/server-client.ts'
 import { httpTransport, sessionClient } from '../../../test/support/session-client.ts'
@@ -268,6 +275,67 @@ describe('a broken stream', () => {
     const id = (await events.next())?.id ?? ''
     await events.cancel()
     expect((await fixture.get({ ...session, 'last-event-id': id })).status).toBe(400)
+  })
+})
+
+describe('a client that does not come back', () => {
+  it('within a minute has given up its call', async () => {
+    const clock = manualClock()
+    const upstreams = servedUpstreams({ fixture: FIXTURE })
+    const other = await mcpHarness({ backends: upstreams.make, clock })
+    const client = serverClient(other, 'fixture')
+    const session = await client.open('2025-11-25', ELICITATION)
+    const connection = new AbortController()
+    const call = toolCall('test_elicitation', { message: 'who are you?' }, 'asked')
+    const events = new EventReader(await client.stream(call, session, connection.signal))
+    const prime = await events.next()
+    await events.next()
+    connection.abort()
+    const running = () => upstreams.upstreams().find('fixture')?.status().running
+    await soon(() => other.endpoint.counts().streams).toBe(0)
+    clock.advance(45_000)
+    expect(running()).toBe(1)
+    clock.advance(45_000)
+    await soon(running).toBe(0)
+    expect((await client.get({ ...session, 'last-event-id': prime?.id ?? '' })).status).toBe(400)
+    expect((await client.post(toolCall('test_simple_text'), session)).status).toBe(200)
+    await other.close()
+    await upstreams.close()
+  })
+})
+
+describe('the transport of 2024-11-05', () => {
+  it('has one session on its stream, which begins with initialize', async () => {
+    const stream = await mcp.send('GET', '/fixture/sse', { accept: 'text/event-stream' })
+    const events = new EventReader(stream)
+    const endpoint = await events.next()
+    expect(endpoint).toMatchObject({ event: 'endpoint' })
+    expect(endpoint?.data).toMatch(/^\/fixture\/message\?sessionId=/)
+    const post = async (body: unknown, name = 'reader', at = endpoint?.data ?? ''): Promise<number> => {
+      const response = await fetch(`${mcp.url}${at}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer token-${name}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+      await response.text()
+      return response.status
+    }
+    expect(await post(request('tools/list', {}, 'early'))).toBe(202)
+    expect(await events.json()).toMatchObject({ id: 'early', error: { code: -32600 } })
+    await post(initialize('2024-11-05'))
+    expect(await events.json()).toMatchObject({ id: 1, result: { protocolVersion: '2024-11-05' } })
+    await post(initialize('2024-11-05'))
+    expect(await events.json()).toMatchObject({ id: 1, error: { code: -32600 } })
+    await post(toolCall('test_audio_content', {}, 'sound'))
+    expect(await events.json()).toMatchObject({
+      id: 'sound',
+      result: { content: [{ type: 'resource', resource: { mimeType: 'audio/wav' } }] },
+    })
+    expect(await post(request('ping'), 'another')).toBe(404)
+    const elsewhere = (endpoint?.data ?? '').replace('/fixture/', '/other/')
+    expect(await post(request('ping'), 'reader', elsewhere)).toBe(404)
+    await events.cancel()
+    await soon(() => post(request('ping'))).toBe(404)
   })
 })
 
