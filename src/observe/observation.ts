@@ -1,6 +1,6 @@
 /**
- * Everything worth noticing, as one union. Code emits observations; the log, the metrics and (later) the
- * traces subscribe. No observation carries a credential value or a bound SQL value.
+ * Everything worth noticing, as one union. Code emits observations; the log and the metrics subscribe. No
+ * observation carries a credential value or a bound SQL value. What takes time is traced beside it (`tracing.ts`).
  */
 export type Observation =
   | { readonly kind: 'server.listening'; readonly url: string; readonly startupMs: number }
