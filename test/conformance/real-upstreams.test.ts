@@ -124,6 +124,12 @@ describe.each(clients)('the official client, %s', (kind) => {
       expect(completed).toMatchObject({ completion: { values: ['Engineering'] } })
     })
 
+    it('says what its roots are', async () => {
+      // The server asks by itself, some time after the session began. A client without sessions is asked in the
+      // middle of a call that happens to run.
+      await soon(async () => textOf(await client.call('get-roots-list'))).toContain('file:///a-folder')
+    })
+
     it('hears of progress', async () => {
       const told: Params[] = []
       const call = client.call(
@@ -140,12 +146,6 @@ describe.each(clients)('the official client, %s', (kind) => {
       const sampled = await client.call('trigger-sampling-request', { prompt: 'a riddle', maxTokens: 20 })
       expect(textOf(sampled)).toContain('a riddle')
       expect(textOf(sampled)).toContain('I was asked: ')
-    })
-
-    it('says what its roots are, where it can be asked outside of a call', async () => {
-      // The server asks once, when the session begins. A client without sessions cannot be asked then.
-      if (stateless) return
-      await soon(async () => textOf(await client.call('get-roots-list'))).toContain('file:///a-folder')
     })
 
     it('asks a person, where its revision can', async () => {
