@@ -39,7 +39,6 @@ export function servedUpstreams(
         requestTimeoutMs: 30_000,
         aggregate: { delimiter: '__', listTimeoutMs: 5_000 },
         serverInfo: { name: 'postern', version: '0.0.0-test' },
-        requestTimeoutMs: 30_000,
       })
     },
     upstreams() {
