@@ -1,5 +1,4 @@
 import { afterAll, describe } from 'vitest'
-import { openStatelessConversation } from '../../src/upstreams/stateless-conversation.ts'
 import { fixtureCommand } from '../support/fixture-upstream.ts'
 import { conversationClient } from '../support/conversation-client.ts'
 import {
@@ -23,9 +22,7 @@ describe.each(['2025-11-25', '2026-07-28'] as const)('the fixture over stdio in 
     notFound: revision === '2025-11-25' ? -32002 : -32602,
     async connect(options) {
       const reach = fixtureCommand({ transport: 'stdio', revision, pageSize: PAGE_SIZE })
-      const test = openTestUpstreams([stdioUpstream('fixture', { reach })], {
-        openStateless: openStatelessConversation,
-      })
+      const test = openTestUpstreams([stdioUpstream('fixture', { reach })])
       opened.push(test)
       const upstream = test.upstreams.find('fixture')
       if (!upstream) throw new Error('no upstream')
