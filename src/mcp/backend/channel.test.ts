@@ -23,8 +23,8 @@ interface Connection {
 /** A real response, and the client that reads it. */
 async function connection({
   reads = true,
-  closed = (_: EventStream): void => undefined,
-} = {}): Promise<Connection> {
+  closed,
+}: { readonly reads?: boolean; readonly closed?: (stream: EventStream) => void } = {}): Promise<Connection> {
   let handed: ((response: ServerResponse) => void) | undefined
   const response = new Promise<ServerResponse>((resolve) => (handed = resolve))
   const server = createServer((_, reply) => handed?.(reply))
@@ -36,7 +36,7 @@ async function connection({
   const asked = get({ port: (server.address() as AddressInfo).port, host: '127.0.0.1' })
   const arriving = new Promise<IncomingMessage>((resolve) => asked.on('response', resolve))
   asked.end()
-  const stream: EventStream = new EventStream(await response, () => closed(stream))
+  const stream: EventStream = new EventStream(await response, () => closed?.(stream))
   const incoming = await arriving
   incoming.on('error', () => undefined)
   let text = ''
