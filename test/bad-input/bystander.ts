@@ -11,6 +11,7 @@ export interface Seen {
   /** Everything that was not the right answer. */
   readonly failures: readonly string[]
   readonly slowestMs: number
+  readonly medianMs: number
 }
 
 export interface Bystander {
@@ -26,7 +27,7 @@ export interface Bystander {
 export function watch(url: string, token: string, question: Question = SELECT_ONE): Bystander {
   const failures: string[] = []
   let answers = 0
-  let slowestMs = 0
+  const times: number[] = []
   const stopped = new AbortController()
   const running = (async () => {
     while (!stopped.signal.aborted) {
@@ -38,7 +39,7 @@ export function watch(url: string, token: string, question: Question = SELECT_ON
       )
         .then(({ status, body }) => `${status} ${JSON.stringify(body)}`)
         .catch((error: unknown) => String(error))
-      slowestMs = Math.max(slowestMs, performance.now() - startedAt)
+      times.push(performance.now() - startedAt)
       answers += 1
       if (!question.right.test(answer)) failures.push(answer.slice(0, 300))
       await pause(10)
@@ -54,7 +55,9 @@ export function watch(url: string, token: string, question: Question = SELECT_ON
     async stop() {
       stopped.abort()
       await running
-      return { answers, failures, slowestMs }
+      const sorted = times.toSorted((a, b) => a - b)
+      const [slowestMs = 0, medianMs = 0] = [sorted.at(-1), sorted[sorted.length >> 1]]
+      return { answers, failures, slowestMs, medianMs }
     },
   }
 }

@@ -10,6 +10,7 @@ import { ACCEPTED, errorReply, type Reply } from '../reply.ts'
 import { failure, rpcError, RPC_CODE, success } from '../rpc-error.ts'
 import { methodNotAllowed } from '../session-errors.ts'
 import { refusedResult } from '../tool-result.ts'
+import { AnswerSign } from './answer-sign.ts'
 import { EventFilter } from './event-filter.ts'
 import type { Rework } from './visible-answer.ts'
 
@@ -48,6 +49,8 @@ const LOOKED_INTO_BYTES = 65_536
 
 const NO_BYTES = Buffer.alloc(0)
 
+const LF = 0x0a
+
 interface Control {
   abort(reason: Error): void
   resume(): void
@@ -70,6 +73,8 @@ export class Relay implements DirectReceiver {
   #resumable = false
   #seenBytes = 0
   #betweenEvents = true
+  #atLineStart = true
+  #sign: AnswerSign | undefined
 
   constructor(parts: RelayParts, passage: Passage) {
     this.#parts = parts
@@ -133,7 +138,7 @@ export class Relay implements DirectReceiver {
 
   headers(status: number, headers: Readonly<Record<string, string | readonly string[] | undefined>>): void {
     if (this.#over) return
-    const { id, forgotten, exchange, rework } = this.#passage
+    const { id, method, forgotten, exchange, rework } = this.#passage
     this.#status = status
     const type = headers['content-type']
     const isGet = exchange.request.method === 'GET'
@@ -149,6 +154,8 @@ export class Relay implements DirectReceiver {
     } else if (status === 200 && isType(type, 'text/event-stream')) {
       this.#mode = 'events'
       if (rework) this.#filter = new EventFilter(rework, REWORKED_BYTES)
+      // A subscription just ends: its client subscribes again.
+      if (id !== undefined && method !== 'subscriptions/listen') this.#sign = new AnswerSign(id)
       exchange.dress()
       exchange.response.writeHead(200, EVENT_HEADERS)
       exchange.response.flushHeaders()
@@ -177,6 +184,14 @@ export class Relay implements DirectReceiver {
       this.#finishHeld()
       return
     }
+    if (this.#sign?.seen === false && !this.#resumable) {
+      this.failed(
+        new Fault('upstream_invalid', 'The MCP server ended its answer without a result.', {
+          cause: new Error('The MCP server ended the event stream of a request that it had not answered.'),
+        }),
+      )
+      return
+    }
     const { exchange, admission } = this.#passage
     this.#settle()
     admission?.settle('done')
@@ -194,8 +209,10 @@ export class Relay implements DirectReceiver {
     const error = faultToRpc(fault)
     if (!response.headersSent) {
       this.#parts.write(exchange, errorReply(id, error, stateless))
-    } else if (this.#mode === 'events' && id !== undefined && !this.#resumable && this.#isBetween()) {
-      response.end(`event: message\ndata: ${failure(id, error, stateless)}\n\n`)
+    } else if (this.#mode === 'events' && id !== undefined && !this.#resumable) {
+      // Clients that only see a stream break off wait for ever. Half an event is ended: half of a JSON text is none.
+      const gap = this.#filter || this.#betweenEvents ? '' : '\n\n'
+      response.end(`${gap}event: message\ndata: ${failure(id, error, stateless)}\n\n`)
     } else {
       // Never a proper end: the client would take half an answer for all of it.
       response.destroy()
@@ -247,6 +264,14 @@ export class Relay implements DirectReceiver {
   }
 
   #event(bytes: Buffer): boolean {
+    this.#sign?.look(bytes)
+    if (this.#seenBytes < LOOKED_INTO_BYTES) {
+      this.#seenBytes += bytes.length
+      // As a field of its own: JSON text has no line ends.
+      this.#resumable ||= bytes.includes('\nid:') || (this.#atLineStart && bytes.indexOf('id:') === 0)
+      this.#atLineStart = bytes[bytes.length - 1] === LF
+    }
+    this.#betweenEvents = endsEvent(bytes)
     if (this.#filter) {
       const passed = this.#filter.push(bytes)
       if (passed) return passed.length === 0 || this.#write(passed)
@@ -254,11 +279,6 @@ export class Relay implements DirectReceiver {
       this.failed(new Fault('upstream_invalid', 'The MCP server sent an event that is too long.'))
       return true
     }
-    if (this.#seenBytes < LOOKED_INTO_BYTES) {
-      this.#seenBytes += bytes.length
-      this.#resumable ||= bytes.includes('id:')
-    }
-    this.#betweenEvents = endsEvent(bytes)
     return this.#write(bytes)
   }
 
@@ -269,10 +289,6 @@ export class Relay implements DirectReceiver {
       this.#control?.resume()
     })
     return false
-  }
-
-  #isBetween(): boolean {
-    return this.#filter ? this.#filter.between : this.#betweenEvents
   }
 
   #abort(rule: string): void {
@@ -303,7 +319,7 @@ const isType = (header: string | readonly string[] | undefined, type: string): b
 
 const endsEvent = (bytes: Buffer): boolean => {
   const last = bytes.length - 1
-  return bytes[last] === 0x0a && (bytes[last - 1] === 0x0a || bytes[last - 2] === 0x0a)
+  return bytes[last] === LF && (bytes[last - 1] === LF || bytes[last - 2] === LF)
 }
 
 function parse(text: string): Params | undefined {
