@@ -49,7 +49,7 @@ export const mayAsk = (method: string): boolean =>
 
 /** Members of `_meta` that only carry a message; the next hop has its own. */
 const CARRYING =
-  /^(?:progressToken|traceparent|tracestate|baggage|io\.modelcontextprotocol\/(?!related-task).*)$/
+  /^(?:progressToken|traceparent|tracestate|baggage|io\.modelcontextprotocol\/(?!related-task).*)$/i
 
 /** The params of a request without what its revision added to carry it. */
 export function carriedParams(params: Params, revision: Revision, about: ServerFacts): Params {

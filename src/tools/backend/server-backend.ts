@@ -10,6 +10,7 @@ import type { Upstream } from '../../upstreams/upstream.ts'
 import type { AdmittedRequest, Admission, Backend, GuardedConversation } from './backend.ts'
 import { Catalogue, LONGEST_TOOL_NAME, nameOf } from './catalogue.ts'
 import { ServerConversation } from './server-conversation.ts'
+import { disguisedKey } from './disguised-key.ts'
 import { LookUps } from './look-ups.ts'
 import { isRecorded, methodAsks } from './methods.ts'
 import { type Asked, RecordedAdmission, recordRefusal, type RecordParts, UNRECORDED } from './record.ts'
@@ -171,6 +172,7 @@ export class ServerBackend implements Backend {
   #decide({ grant, credential }: Caller, method: string, params: Params): Decision {
     const rules = this.rules()
     if (rules === undefined) return refused(this.#gone())
+    if (disguisedKey(params) !== undefined) return refused(DISGUISED)
     let rule: ToolRule
     if (method === 'tools/call') {
       const name = nameOf(params)
@@ -230,6 +232,12 @@ const BAD_NAME = refusal(
   'invalid_request',
   'tool',
   `name must be a string of 1 to ${LONGEST_TOOL_NAME} characters`,
+)
+
+const DISGUISED = refusal(
+  'invalid_request',
+  'params',
+  'params has a key that differs from a known one only in case',
 )
 
 const refused = (why: Refusal): Decision => ({ outcome: 'refuse', rule: why.rule, refusal: why })
