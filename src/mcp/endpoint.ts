@@ -6,7 +6,7 @@ import type { Caller } from '../identity/caller.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { Backend, Backends } from '../tools/backend/backend.ts'
 import type { Pipeline } from '../tools/call.ts'
-import { createBackendFront } from './backend/backend-front.ts'
+import { type BackendFront, createBackendFront } from './backend/backend-front.ts'
 import { noteFault } from './backend/forward.ts'
 import { Calls } from './calls.ts'
 import { faultToRpc } from './error-to-rpc.ts'
@@ -116,7 +116,8 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
     maxStreamsPerCredential,
     serverMeta,
   })
-  const front = createBackendFront({
+  const own: Transports<null> = { streamable, stateless, events: eventTransport }
+  const front: BackendFront = createBackendFront({
     sessions,
     streams,
     lifelines,
@@ -154,7 +155,6 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
   }
 
   async function answer(exchange: McpExchange): Promise<void> {
-    const { request, body } = exchange
     // Gone while the server waited for something: its `close` event is past, so nothing may be tied to it.
     if (exchange.response.destroyed) return
     if (exchange.backend && !closed && direct?.serve(exchange, exchange.backend) === true) return
@@ -163,63 +163,33 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
       opened(exchange, shuttingDown())
       return
     }
-    if (exchange.backend) {
-      await answerFor(exchange, exchange.backend)
-      return
-    }
-    switch (`${exchange.path} ${request.method ?? ''}`) {
-      case 'streamable POST': {
-        const reply = isStateless(request.headers, body)
-          ? await stateless.post(exchange)
-          : await streamable.post(exchange)
-        if (reply) write(exchange, reply)
-        return
-      }
-      case 'streamable GET':
-        opened(exchange, refuseStateless(exchange) ?? streamable.get(exchange))
-        return
-      case 'streamable DELETE': {
-        const error = refuseStateless(exchange) ?? streamable.delete(exchange)
-        if (error) opened(exchange, error)
-        else exchange.response.writeHead(204).end()
-        return
-      }
-      case 'sse GET':
-        opened(exchange, eventTransport.open(exchange))
-        return
-      case 'message POST':
-        write(exchange, eventTransport.message(exchange))
-        return
-      default:
-        opened(exchange, methodNotAllowed(METHODS[exchange.path]))
-    }
+    await (exchange.backend ? served(exchange, front, exchange.backend) : served(exchange, own, null))
   }
 
-  /** The same for a server, or for all of them: translated, unless messages can pass as they are. */
-  async function answerFor(exchange: McpExchange, backend: Backend): Promise<void> {
+  /** By whoever speaks each transport: for Postern's own tools, or for a backend. */
+  async function served<B>(exchange: McpExchange, by: Transports<B>, backend: B): Promise<void> {
     const { request, body } = exchange
     switch (`${exchange.path} ${request.method ?? ''}`) {
       case 'streamable POST': {
-        const reply = isStateless(request.headers, body)
-          ? await front.stateless.post(exchange, backend)
-          : await front.streamable.post(exchange, backend)
+        const transport = isStateless(request.headers, body) ? by.stateless : by.streamable
+        const reply = await transport.post(exchange, backend)
         if (reply) write(exchange, reply)
         return
       }
       case 'streamable GET':
-        opened(exchange, refuseStateless(exchange) ?? front.streamable.get(exchange, backend))
+        opened(exchange, refuseStateless(exchange) ?? by.streamable.get(exchange, backend))
         return
       case 'streamable DELETE': {
-        const error = refuseStateless(exchange) ?? front.streamable.delete(exchange, backend)
+        const error = refuseStateless(exchange) ?? by.streamable.delete(exchange, backend)
         if (error) opened(exchange, error)
         else exchange.response.writeHead(204).end()
         return
       }
       case 'sse GET':
-        opened(exchange, front.events.open(exchange, backend))
+        opened(exchange, by.events.open(exchange, backend))
         return
       case 'message POST':
-        write(exchange, front.events.message(exchange, backend))
+        write(exchange, by.events.message(exchange, backend))
         return
       default:
         opened(exchange, methodNotAllowed(METHODS[exchange.path]))
@@ -229,7 +199,7 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
   return {
     locate(caller, server, requestId) {
       if (server !== null) return backends ? backends.server(caller, server, requestId) : noServer()
-      return ok(backends?.any === true ? backends.aggregate() : null)
+      return backends?.any === true ? ok(backends.aggregate()) : OWN_TOOLS
     },
     async handle(exchange) {
       try {
@@ -255,6 +225,22 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
     },
   }
 }
+
+/** The transports of all revisions; each method answers what is left to write. */
+interface Transports<B> {
+  readonly streamable: {
+    post(exchange: McpExchange, backend: B): Promise<Reply | undefined>
+    get(exchange: McpExchange, backend: B): RpcError | undefined
+    delete(exchange: McpExchange, backend: B): RpcError | undefined
+  }
+  readonly stateless: { post(exchange: McpExchange, backend: B): Promise<Reply | undefined> }
+  readonly events: {
+    open(exchange: McpExchange, backend: B): RpcError | undefined
+    message(exchange: McpExchange, backend: B): Reply
+  }
+}
+
+const OWN_TOOLS = ok(null)
 
 const noServer = (): Result<never, Refusal> =>
   err(refusal('not_found', 'server', 'there is no server of this name'))
