@@ -161,6 +161,24 @@ describe('errors of tool calls', () => {
     expect(answer.text).not.toMatch(/\bat .*\.ts/)
   })
 
+  it.each([
+    ['upstream_unavailable', 503],
+    ['upstream_busy', 503],
+    ['upstream_invalid', 502],
+    ['upstream_timeout', 504],
+    ['shutting_down', 503],
+    ['database_busy', 200],
+  ])(
+    'the fault %s alone in its reply is HTTP %i; in a batch the status is that of the batch',
+    async (code, status) => {
+      expect((await call('failing', { code })).status).toBe(status)
+      const batch = [request('tools/call', { name: 'failing', arguments: { code } }, 'in-batch')]
+      const answer = await mcp.post(batch, { 'mcp-protocol-version': '2025-03-26' })
+      expect(answer.status).toBe(200)
+      expect(answer.json).toMatchObject([{ id: 'in-batch', error: { data: { code } } }])
+    },
+  )
+
   it('anything else that is thrown is a fault without words, and is noticed', async () => {
     const answer = await call('failing', {})
     expect([answer.status, answer.json.error?.code]).toEqual([500, -32603])
