@@ -13,6 +13,8 @@ export interface Beginning {
   readonly clock: Clock
   /** For requests that the conversation makes on its own account, such as subscriptions. */
   readonly timeoutMs: number
+  /** The server is shown the same credentials whoever calls: what it keeps for its caller, it keeps for everybody. */
+  readonly asOne?: boolean
 }
 
 /** Begins a conversation over a link, which is closed when that fails. */

@@ -118,14 +118,14 @@ export class LinkViews {
 
   /**
    * Whose message it is that names no request, such as a log message: the view's whose request began last. Among
-   * strangers only when one view alone has requests open.
+   * strangers nobody's: a call may go on telling when it is over and only those of another caller run.
    */
   #likely(): View | undefined {
+    if (this.#strangers) return undefined
     let last: View | undefined
     for (const { view, method } of this.#owners.values()) {
       // Stays open as long as its conversation, and has messages that name it.
       if (method === 'subscriptions/listen') continue
-      if (this.#strangers && last !== undefined && last !== view) return undefined
       last = view
     }
     return last

@@ -114,8 +114,9 @@ export class SessionConversation implements Conversation, Attached {
   }
 
   /** A server may name a part of what was subscribed to (2025-11-25 schema, `ResourceUpdatedNotification`). */
-  wantsUpdatesOf(uri: string): boolean {
+  wantsUpdatesOf(uri: string, exactly: boolean): boolean {
     if (this.#listening.has(uri) || this.#subscribed.has(uri)) return true
+    if (exactly) return false
     for (const set of [this.#listening, this.#subscribed])
       for (const whole of set) if (uri.startsWith(whole)) return true
     return false

@@ -25,7 +25,8 @@ export interface Attached {
   /** The least severe log message wanted; undefined for what the server likes. */
   readonly logLevel: string | undefined
   wantsListChanged(method: string): boolean
-  wantsUpdatesOf(uri: string): boolean
+  /** @param exactly not for a resource that may be a part of what was subscribed to */
+  wantsUpdatesOf(uri: string, exactly: boolean): boolean
 }
 
 interface Running {
@@ -108,7 +109,8 @@ export class SessionPeer {
       },
       { signal },
     ).answer
-    const facts = readFacts(answer, server)
+    const told = readFacts(answer, server)
+    const facts = strangers || beginning.asOne === true ? withoutTasks(told) : told
     link.agreed(facts.revision)
     link.send({ kind: 'notification', method: 'notifications/initialized', params: {} })
     peer = new SessionPeer(link, beginning, facts, strangers)
@@ -277,7 +279,9 @@ export class SessionPeer {
       case 'notifications/resources/updated': {
         const { uri } = params
         if (typeof uri !== 'string') return
-        for (const one of this.#attached) if (one.wantsUpdatesOf(uri)) one.inbox.notification(method, params)
+        // The beginning of an address is no right to hear of what another caller does below it.
+        for (const one of this.#attached)
+          if (one.wantsUpdatesOf(uri, this.#strangers)) one.inbox.notification(method, params)
         return
       }
       case 'notifications/elicitation/complete':
@@ -296,28 +300,26 @@ export class SessionPeer {
   }
 
   #logged(method: string, params: Params, related: Running | undefined): void {
+    // A call may go on telling when it is over and only those of another caller run: nobody's is all it can be.
+    if (this.#strangers) return
     const running = related ?? this.#likely(({ call }) => call.onNotification !== undefined)
     if (running) {
       const least = running.call.logLevel ?? running.owner.logLevel
       if (isWanted(params['level'], least)) running.call.onNotification?.(method, params)
       return
     }
-    if (this.#strangers) return
     for (const { inbox, logLevel } of this.#attached)
       if (isWanted(params['level'], logLevel)) inbox.notification(method, params)
   }
 
   /**
    * The request that a message most likely belongs to, where the transport does not say: the one that began
-   * last. Among strangers only when all that run are of one caller.
+   * last.
    */
   #likely(fits: (running: Running) => boolean): Running | undefined {
     if (!this.#link.singleStream) return undefined
     let latest: Running | undefined
-    let owner: Attached | undefined
     for (const running of this.#running) {
-      if (this.#strangers && owner !== undefined && owner !== running.owner) return undefined
-      owner = running.owner
       if (fits(running) && (latest === undefined || running.number > latest.number)) latest = running
     }
     return latest
@@ -421,6 +423,12 @@ function readFacts(answer: RpcResponse, server: string): ServerFacts {
     capabilities: isObject(capabilities) ? capabilities : {},
     ...(typeof instructions === 'string' ? { instructions } : {}),
   }
+}
+
+/** Tasks belong to whoever made them, and the server could not tell whose they are (2025-11-25 tasks, "Security"). */
+function withoutTasks(facts: ServerFacts): ServerFacts {
+  const { tasks: _, ...capabilities } = facts.capabilities
+  return { ...facts, capabilities }
 }
 
 function toAnswer(response: RpcResponse): Answer {

@@ -201,6 +201,7 @@ class OriginReach implements Reach {
       signal: request.signal,
       clock,
       timeoutMs: limits.timeoutMs,
+      asOne: request.ownSecret === null,
     }
     const parts: HttpLinkParts = {
       peer: this.#peer,
