@@ -144,13 +144,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const databases = tracedDatabases(opened, tracing)
     closers.push(() => databases.close())
 
-    const tools = builtinTools({
-      databases,
-      schema: openSchemaCatalogues({ databases, clock }),
-      parser,
-      model: settings.model ? openModel(settings.model, clock) : null,
-      limits,
-    })
+    // Each of them asks a database: without one they would be offered, and could answer nothing.
+    const tools =
+      served.length === 0
+        ? []
+        : builtinTools({
+            databases,
+            schema: openSchemaCatalogues({ databases, clock }),
+            parser,
+            model: settings.model ? openModel(settings.model, clock) : null,
+            limits,
+          })
     const pipeline = createPipeline({ tools, audit, clock, observe })
     const serverInfo = { name: settings.server.name, version: version() }
 
