@@ -82,6 +82,7 @@ export interface DirectFrontParts {
   readonly sessions: Sessions
   readonly clock: Clock
   readonly maxStreams: number
+  readonly maxStreamsPerCredential: number
   /** JSON text of the `_meta` member with `serverInfo`. */
   readonly serverMeta: string
   /** Writes an answer of our own. */
@@ -131,6 +132,7 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
     sessions,
     clock,
     maxStreams,
+    maxStreamsPerCredential,
     serverMeta,
     write,
     failed(exchange, fault) {

@@ -128,6 +128,7 @@ export async function directHarness(options: DirectHarnessOptions): Promise<Dire
     sessions,
     clock,
     maxStreams: 10_000,
+    maxStreamsPerCredential: 100,
     serverMeta: '"io.modelcontextprotocol/serverInfo":{"name":"postern","version":"0.0.0-test"}',
     write(exchange, reply) {
       exchange.dress()

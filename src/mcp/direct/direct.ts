@@ -16,6 +16,8 @@ export interface DirectParts extends RelayParts {
   readonly clock: Clock
   /** Streams that may be open at once, of all sessions together. */
   readonly maxStreams: number
+  /** Of those, the ones that a single credential may listen on. */
+  readonly maxStreamsPerCredential: number
   /** 32 bytes that seal session ids, the same for all replicas. Absent: of this process alone, until it ends. */
   readonly sealKey?: Buffer
 }

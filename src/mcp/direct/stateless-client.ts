@@ -19,6 +19,8 @@ import { onlyVisibleTools, type Rework } from './visible-answer.ts'
 
 export interface StatelessClientParts extends RelayParts {
   readonly streams: Streams
+  /** Streams that one credential may listen on at once. */
+  readonly maxStreamsPerCredential: number
 }
 
 type Request = Extract<Message, { kind: 'request' }>
@@ -26,6 +28,8 @@ type Request = Extract<Message, { kind: 'request' }>
 /** Clients of 2026-07-28 whose server speaks it, too. */
 export class StatelessClient {
   readonly #parts: StatelessClientParts
+  /** Streams that are listened on, by credential: one must not take those of all others. */
+  readonly #listening = new Map<string, number>()
 
   constructor(parts: StatelessClientParts) {
     this.#parts = parts
@@ -51,8 +55,9 @@ export class StatelessClient {
       this.#refuse(exchange, id, mirrored)
       return true
     }
-    if (method === 'subscriptions/listen' && this.#parts.streams.full) {
-      this.#refuse(exchange, id, tooManyStreams(this.#parts.streams.most))
+    const tooMany = method === 'subscriptions/listen' ? this.#mostStreams(exchange) : undefined
+    if (tooMany !== undefined) {
+      this.#refuse(exchange, id, tooManyStreams(tooMany))
       return true
     }
     admitThen(this.#parts, exchange, backend, message, true, (admission) => {
@@ -71,6 +76,7 @@ export class StatelessClient {
   ): void {
     const { streams } = this.#parts
     const listens = method === 'subscriptions/listen'
+    const credentialId = exchange.caller.credential.id
     let kept = -1
     const relay = new Relay(this.#parts, {
       exchange,
@@ -82,11 +88,15 @@ export class StatelessClient {
       over: listens
         ? () => {
             streams.remove(kept)
+            this.#count(credentialId, -1)
           }
         : undefined,
       forgotten: undefined,
     })
-    if (listens) kept = streams.add(relay)
+    if (listens) {
+      kept = streams.add(relay)
+      this.#count(credentialId, 1)
+    }
     const headers: Record<string, string> = {
       accept: 'application/json, text/event-stream',
       'mcp-protocol-version': STATELESS_REVISION,
@@ -98,6 +108,20 @@ export class StatelessClient {
       : undefined
     if (member !== undefined) headers['mcp-name'] = encodeHeaderValue(String(params[member]))
     relay.send(route, 'POST', messageText(id, method, params), headers)
+  }
+
+  /** The limit that another stream would go beyond. */
+  #mostStreams({ caller }: McpExchange): number | undefined {
+    const { streams, maxStreamsPerCredential } = this.#parts
+    if (streams.full) return streams.most
+    const own = this.#listening.get(caller.credential.id) ?? 0
+    return own >= maxStreamsPerCredential ? maxStreamsPerCredential : undefined
+  }
+
+  #count(credentialId: string, more: 1 | -1): void {
+    const count = (this.#listening.get(credentialId) ?? 0) + more
+    if (count === 0) this.#listening.delete(credentialId)
+    else this.#listening.set(credentialId, count)
   }
 
   #refuse(exchange: McpExchange, id: RequestId, error: RpcError): void {

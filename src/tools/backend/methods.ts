@@ -1,3 +1,5 @@
+import { isObject, type Params } from '../../lib/json-rpc.ts'
+
 /**
  * What a method that is no tool call asks for. `use`: what comes with using a server at all. `content`: prompts and
  * resources, which a server that is kept for administrators keeps from others.
@@ -43,7 +45,16 @@ const METHODS: ReadonlyMap<string, Method> = new Map([
   ['tasks/cancel', recorded(use)],
 ])
 
-/** Undefined for what is not of the protocol, and for tool calls. */
-export const methodAsks = (method: string): Asks | undefined => METHODS.get(method)?.asks
+/** In 2026-07-28 resources are subscribed to by listening: that is asked for as `resources/subscribe` is. */
+const methodOf = (method: string, params: Params): Method | undefined => {
+  if (method !== 'subscriptions/listen') return METHODS.get(method)
+  const { notifications } = params
+  const uris = isObject(notifications) ? notifications['resourceSubscriptions'] : undefined
+  return METHODS.get(uris === undefined ? method : 'resources/subscribe')
+}
 
-export const isRecorded = (method: string): boolean => METHODS.get(method)?.recorded !== false
+/** Undefined for what is not of the protocol, and for tool calls. */
+export const methodAsks = (method: string, params: Params): Asks | undefined => methodOf(method, params)?.asks
+
+export const isRecorded = (method: string, params: Params): boolean =>
+  methodOf(method, params)?.recorded !== false

@@ -3,7 +3,7 @@ import { type Refusal, refusal } from '../../access/refusal.ts'
 import type { Caller } from '../../identity/caller.ts'
 import type { Params } from '../../lib/json-rpc.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
-import type { ClientFacts, Conversation, Inbox } from '../../upstreams/conversation.ts'
+import type { ClientFacts, Conversation, Inbox, Listening } from '../../upstreams/conversation.ts'
 import type { DirectRoute } from '../../upstreams/direct-route.ts'
 import type { UpstreamRules } from '../../upstreams/options.ts'
 import type { Upstream } from '../../upstreams/upstream.ts'
@@ -57,6 +57,18 @@ export class ServerBackend implements Backend {
     const rules = this.rules()
     if (rules === undefined) return refused(this.#gone())
     return decide(grant, credential, { tool: rules.use }, this.#parts.clock.now())
+  }
+
+  /** What of the changes the caller may be told of. */
+  listenable(caller: Caller, wanted: Listening): Listening | undefined {
+    const rules = this.rules()
+    if (rules === undefined || this.decideUse(caller).outcome === 'refuse') return undefined
+    if (wanted.resourceSubscriptions === undefined) return wanted
+    const { grant, credential } = caller
+    if (decide(grant, credential, { tool: rules.content }, this.#parts.clock.now()).outcome === 'allow')
+      return wanted
+    const { resourceSubscriptions: _, ...lists } = wanted
+    return lists
   }
 
   /** Whether the caller may call a tool, as far as that is known without asking the server. */
@@ -179,14 +191,14 @@ export class ServerBackend implements Backend {
       if (name === undefined) return refused(BAD_NAME)
       rule = rules.tool(name, this.catalogue.hint(name))
     } else {
-      const asks = methodAsks(method)
+      const asks = methodAsks(method, params)
       rule = asks === undefined ? rules.tool(method, undefined) : rules[asks]
     }
     return decide(grant, credential, { tool: rule }, this.#parts.clock.now())
   }
 
   #allowed(request: AdmittedRequest, rule: string): Result<Admission, Refusal> {
-    return isRecorded(request.method)
+    return isRecorded(request.method, request.params)
       ? ok(new RecordedAdmission(this.#asked(request), rule, this.#parts))
       : ALLOWED_UNRECORDED
   }

@@ -20,7 +20,8 @@ export interface Guard {
     request: AdmittedRequest,
   ): Promise<Result<Admission, Refusal>> | Result<Admission, Refusal>
   visibleTools(caller: Caller, tools: readonly Params[]): readonly Params[]
-  decideUse(caller: Caller): { readonly outcome: 'allow' | 'refuse' }
+  /** Undefined where the caller may not use the server at all. */
+  listenable(caller: Caller, wanted: Listening): Listening | undefined
 }
 
 /** What a client tells a server without being asked. Others belong to a request, or could be anything. */
@@ -74,8 +75,8 @@ export class ServerConversation implements GuardedConversation {
   }
 
   async listen(caller: Caller, wanted: Listening): Promise<Listening> {
-    if (this.#guard.decideUse(caller).outcome === 'refuse') return {}
-    return await this.#conversation.listen(wanted)
+    const allowed = this.#guard.listenable(caller, wanted)
+    return allowed === undefined ? {} : await this.#conversation.listen(allowed)
   }
 
   close(): void {
