@@ -25,8 +25,6 @@ export interface RouteInput<A extends RouteAccess, P, Q, B> {
   readonly params: P
   readonly query: Q
   readonly body: B
-  /** The `Accept` header. */
-  readonly accept: string | undefined
   readonly context: ControlContext
 }
 
@@ -54,8 +52,8 @@ export interface RouteSpec<A extends RouteAccess, P, Q, B> {
   readonly status: number
   readonly description: string
   readonly reply: z.ZodType
-  /** Media types of the reply, where it is not JSON. */
-  readonly replyTypes?: readonly string[]
+  /** Media type of the reply, where it is not JSON. */
+  readonly replyType?: string
   /** The refusals that are this route's own, beside those any route may give. */
   readonly refusals: readonly RefusalCode[]
 }
@@ -97,7 +95,6 @@ export function defineRoute<A extends RouteAccess, P = unknown, Q = unknown, B =
         params: params.value as P,
         query: query.value as Q,
         body: body.value as B,
-        accept: request.headers.get('accept') ?? undefined,
         context,
       })
     },

@@ -55,12 +55,9 @@ function operation(route: Route): Json {
     responses: {
       [route.status]: {
         description: route.description,
-        content: Object.fromEntries(
-          (route.replyTypes ?? ['application/json']).map((type) => [
-            type,
-            { schema: jsonSchema(route.reply, 'output') },
-          ]),
-        ),
+        content: {
+          [route.replyType ?? 'application/json']: { schema: jsonSchema(route.reply, 'output') },
+        },
       },
       ...errorResponses(route),
     },

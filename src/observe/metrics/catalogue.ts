@@ -1,18 +1,21 @@
-import type { FamilyFacts } from './family.ts'
-
 /** `gauge` and `read counter` are looked up when somebody asks; the others are counted as things happen. */
 export type Kind = 'counter' | 'histogram' | 'gauge' | 'read counter'
 
-export interface Definition extends FamilyFacts {
-  readonly kind: Kind
+export interface Definition<K extends Kind = Kind> {
+  /** As Prometheus names it, `_total` of a counter included. */
+  readonly name: string
+  readonly kind: K
+  readonly labels: readonly string[]
+  /** One sentence. */
+  readonly help: string
 }
 
-const define = (name: string, kind: Kind, labels: readonly string[], help: string): Definition => ({
-  name,
-  kind,
-  labels,
-  help,
-})
+const define = <K extends Kind>(
+  name: string,
+  kind: K,
+  labels: readonly string[],
+  help: string,
+): Definition<K> => ({ name, kind, labels, help })
 
 /** Every metric, once: what is counted, exposed and documented (`docs/observability.md`; a test compares them). */
 export const CATALOGUE = {
@@ -201,3 +204,8 @@ export const CATALOGUE = {
 } as const satisfies Readonly<Record<string, Definition>>
 
 export type MetricKey = keyof typeof CATALOGUE
+
+/** The metrics of a kind. */
+export type KeyOf<K extends Kind> = {
+  [P in MetricKey]: (typeof CATALOGUE)[P]['kind'] extends K ? P : never
+}[MetricKey]

@@ -1,7 +1,9 @@
+import { register } from 'prom-client'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Observation } from '../observation.ts'
 import { CATALOGUE } from './catalogue.ts'
-import { type Metrics, type MetricSources, openMetrics } from './open.ts'
+import { type Metrics, openMetrics } from './open.ts'
+import type { MetricSources } from './sources.ts'
 
 let metrics: Metrics | undefined
 afterEach(() => metrics?.close())
@@ -31,7 +33,7 @@ const SOURCES: MetricSources = {
 }
 
 const linesOf = async (): Promise<readonly string[]> => {
-  const read = await metrics?.read(undefined)
+  const read = await metrics?.read()
   return read?.text.split('\n') ?? []
 }
 
@@ -54,8 +56,8 @@ describe('metrics', () => {
         'postern_http_requests_total{route="/mcp",method="POST",status="2xx"} 2',
         'postern_http_requests_total{route="/mcp",method="POST",status="4xx"} 1',
         'postern_http_requests_total{route="/health",method="GET",status="2xx"} 1',
-        'postern_http_request_duration_seconds_bucket{route="/mcp",method="POST",le="0.001"} 0',
-        'postern_http_request_duration_seconds_bucket{route="/mcp",method="POST",le="0.0025"} 3',
+        'postern_http_request_duration_seconds_bucket{le="0.001",route="/mcp",method="POST"} 0',
+        'postern_http_request_duration_seconds_bucket{le="0.0025",route="/mcp",method="POST"} 3',
         'postern_http_request_duration_seconds_count{route="/mcp",method="POST"} 3',
         'postern_token_requests_total{token_name="development",server="postern"} 1',
         'postern_token_requests_total{token_name="development",server="files"} 1',
@@ -102,7 +104,10 @@ describe('metrics', () => {
 
   it('look up the rest when they are read', async () => {
     metrics = openMetrics({ version: '1.2.3' })
-    expect((await linesOf()).join('\n')).not.toContain('postern_mcp_sessions')
+    const unknown = (await linesOf()).filter((line) =>
+      /^postern_(?:mcp|audit_(?:entries|flushes)|database_up|upstream)/.test(line),
+    )
+    expect(unknown).toEqual([])
     metrics.watch(SOURCES)
     const lines = await linesOf()
     expect(lines).toEqual(
@@ -146,16 +151,67 @@ describe('metrics', () => {
     expect(Number(line?.split(' ')[1])).toBeGreaterThan(0.08)
   })
 
-  it('say both formats of the same, one after the other', async () => {
+  it('say nothing more of what is gone, and count on from what a source has counted', async () => {
     metrics = openMetrics({ version: '1.2.3' })
-    metrics.observe(request())
-    const open = await metrics.read('application/openmetrics-text')
-    const plain = await metrics.read('text/plain')
-    expect(open.contentType).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8')
-    expect(plain.contentType).toBe('text/plain; version=0.0.4; charset=utf-8')
-    expect(open.text).toContain('# TYPE postern_http_requests counter\n')
-    for (const { text } of [open, plain]) {
-      expect(text).toContain('postern_http_requests_total{route="/mcp",method="POST",status="2xx"} 1\n')
+    metrics.watch(SOURCES)
+    await metrics.read()
+    metrics.watch({ upstreams: () => [], audit: () => ({ waiting: 0, flushes: 11, written: 10 }) })
+    const lines = await linesOf()
+    expect(lines.filter((line) => line.startsWith('postern_upstream_'))).toEqual([])
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        'postern_audit_entries_waiting 0',
+        'postern_audit_flushes_total 11',
+        'postern_audit_entries_written_total 10',
+        'postern_mcp_sessions 5',
+      ]),
+    )
+  })
+
+  it('are written in the text format 0.0.4, whatever stands in a name', async () => {
+    metrics = openMetrics({ version: '1.2.3' })
+    metrics.observe(request({ tokenName: 'quo"te\n\\', server: 'files' }))
+    const { contentType, text } = await metrics.read()
+    expect(contentType).toBe('text/plain; version=0.0.4; charset=utf-8')
+    expect(text).toContain(
+      [
+        '# HELP postern_token_requests_total Authenticated requests by the name of the token and the server they were for.',
+        '# TYPE postern_token_requests_total counter',
+        'postern_token_requests_total{token_name="quo\\"te\\n\\\\",server="files"} 1',
+        '',
+      ].join('\n'),
+    )
+    expect(text.endsWith('\n')).toBe(true)
+    expect((await metrics.read()).text).toContain('# TYPE postern_token_requests_total counter\n')
+  })
+
+  it('add buckets up', async () => {
+    metrics = openMetrics({ version: '1.2.3' })
+    for (const durationMs of [0.5, 0.6, 1, 1_000, 60_000, 60_001]) metrics.observe(request({ durationMs }))
+    const lines = await linesOf()
+    const name = 'postern_http_request_duration_seconds'
+    const of = 'route="/mcp",method="POST"'
+    const bounds = { '0.0005': 1, '0.001': 3, '0.5': 3, '1': 4, '60': 5, '+Inf': 6 }
+    const counts = Object.fromEntries(
+      lines
+        .filter((line) => line.startsWith(`${name}_bucket`))
+        .map((line) => [/le="([^"]+)"/.exec(line)?.[1], Number(line.split(' ')[1])]),
+    )
+    expect(counts).toMatchObject(bounds)
+    expect(lines).toContain(`${name}_count{${of}} 6`)
+    const sum = lines.find((line) => line.startsWith(`${name}_sum{${of}} `))
+    expect(Number(sum?.split(' ')[1])).toBeCloseTo(121.0031, 6)
+  })
+
+  it('belong to what opened them, and to nothing global', async () => {
+    metrics = openMetrics({ version: '1.2.3' })
+    const other = openMetrics({ version: '1.2.3' })
+    try {
+      other.observe(request({ tokenName: 'elsewhere' }))
+      expect((await linesOf()).join('\n')).not.toContain('elsewhere')
+      expect(register.getMetricsAsArray()).toEqual([])
+    } finally {
+      other.close()
     }
   })
 
@@ -167,7 +223,7 @@ describe('metrics', () => {
     expect(lines).toContain('postern_token_requests_total{token_name="(other)",server="(other)"} 2000')
   })
 
-  it('cost less than a microsecond a request', () => {
+  it('cost a request a few microseconds at most', () => {
     const measured = openMetrics({ version: '1.2.3' })
     metrics = measured
     const one = request({ server: 'files' })
@@ -177,7 +233,8 @@ describe('metrics', () => {
       for (let n = 0; n < 100_000; n += 1) measured.observe(one)
       best = Math.min(best, ((performance.now() - startedAt) * 1_000) / 100_000)
     }
-    expect(best).toBeLessThan(1)
+    // About 0.9 measured; the rest is for a machine that does ten other things.
+    expect(best).toBeLessThan(10)
   })
 
   it('have names that follow the conventions', () => {

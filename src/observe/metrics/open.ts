@@ -1,45 +1,24 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Observation, Observe } from '../observation.ts'
-import { CATALOGUE, type MetricKey } from './catalogue.ts'
-import { Counter } from './counter.ts'
-import { chooseFormat, CONTENT_TYPES, exposition, type LabelledValue } from './exposition.ts'
-import { Family } from './family.ts'
-import { Histogram } from './histogram.ts'
+import { CATALOGUE, type KeyOf } from './catalogue.ts'
+import { Children } from './children.ts'
 import { watchProcess } from './process.ts'
-
-/** What is looked up when somebody asks, each from the room that knows. */
-export interface MetricSources {
-  readonly databases: () => readonly {
-    readonly name: string
-    readonly state: string
-    readonly connections: number
-    readonly busy: number
-    readonly waiting: number
-  }[]
-  readonly upstreams: () => readonly {
-    readonly name: string
-    readonly state: 'idle' | 'up' | 'failing'
-    readonly conversations: number
-    readonly running: number
-    readonly processes: number
-    readonly restarts: number
-  }[]
-  readonly mcp: () => { readonly sessions: number; readonly streams: number }
-  readonly audit: () => { readonly waiting: number; readonly flushes: number; readonly written: number }
-}
+import { lookAt, type MetricSources, type Reading, type Readings, single } from './sources.ts'
 
 export interface Metrics {
   readonly observe: Observe
   /** Names where the rest is looked up; may be called once more as rooms open. */
   watch(sources: Partial<MetricSources>): void
-  /** @param accept the header of the request: the Prometheus text format unless it names OpenMetrics */
-  read(accept: string | undefined): Promise<{ readonly contentType: string; readonly text: string }>
+  /** The Prometheus text format 0.0.4. */
+  read(): Promise<{ readonly contentType: string; readonly text: string }>
   close(): void
 }
 
 /** The server's own tools are listed under this name. */
 const OWN_SERVER = 'postern'
 
-const STATES = ['idle', 'up', 'failing'] as const
+/** Upper bounds in seconds: from a refusal that never left the process to a tool that thinks for a minute. */
+const BUCKETS_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
 /** What is counted of each kind of observation; most are only for the log. */
 type Handlers = {
@@ -48,52 +27,67 @@ type Handlers = {
 
 /** Subscribes counters to the observations. Everything belongs to this value: nothing is global. */
 export function openMetrics(options: { readonly version: string }): Metrics {
-  const counters = {
-    requests: counter('requests'),
-    requestsByToken: counter('requestsByToken'),
-    refusals: counter('refusals'),
-    authenticationsRefused: counter('authenticationsRefused'),
-    credentialsEnded: counter('credentialsEnded'),
-    toolCalls: counter('toolCalls'),
-    databaseDestroyed: counter('databaseDestroyed'),
-    auditFailures: counter('auditFailures'),
-    faults: counter('faults'),
-    spansDropped: counter('spansDropped'),
+  // Text only. For OpenMetrics prom-client 15 renames the counters it is asked for, in place, so that the next scraper
+  // of the text would get other names; and it writes bounds of buckets in no canonical form.
+  const registry = new Registry()
+  const configured = (key: keyof typeof CATALOGUE) => {
+    const { name, help, labels } = CATALOGUE[key]
+    return { name, help, labelNames: labels, registers: [registry] }
   }
-  const histograms = {
-    requestSeconds: histogram('requestSeconds'),
-    toolSeconds: histogram('toolSeconds'),
+  const counter = (key: KeyOf<'counter'>): Children<Counter.Internal> => {
+    const metric = new Counter(configured(key))
+    return new Children(CATALOGUE[key].labels.length, (labels) => metric.labels(...labels))
   }
-  const counted: Partial<Record<MetricKey, Family<Counter> | Family<Histogram>>> = {
-    ...counters,
-    ...histograms,
+  const histogram = (key: KeyOf<'histogram'>): Children<Histogram.Internal<string>> => {
+    const metric = new Histogram({ ...configured(key), buckets: BUCKETS_S })
+    return new Children(CATALOGUE[key].labels.length, (labels) => metric.labels(...labels))
   }
+  const requests = counter('requests')
+  const requestSeconds = histogram('requestSeconds')
+  const requestsByToken = counter('requestsByToken')
+  const refusals = counter('refusals')
+  const authenticationsRefused = counter('authenticationsRefused')
+  const credentialsEnded = counter('credentialsEnded')
+  const toolCalls = counter('toolCalls')
+  const toolSeconds = histogram('toolSeconds')
+  const databaseDestroyed = counter('databaseDestroyed')
+  const auditFailures = counter('auditFailures')
+  const faults = counter('faults')
+  const spansDropped = counter('spansDropped')
+
+  const lookedUp = LOOKED_UP.map(
+    (key) =>
+      [
+        key,
+        CATALOGUE[key].kind === 'gauge' ? new Gauge(configured(key)) : new Counter(configured(key)),
+      ] as const,
+  )
   const watched = watchProcess()
   let sources: Partial<MetricSources> = {}
   let feedUp = 1
 
   const on: Handlers = {
     request({ route, method, status, durationMs, tokenName, server, code }) {
-      counters.requests.child(route, method, statusClass(status)).add()
-      histograms.requestSeconds.child(route, method).observeMs(durationMs)
-      if (tokenName !== undefined) counters.requestsByToken.child(tokenName, server ?? OWN_SERVER).add()
-      if (code !== undefined) counters.refusals.child(code).add()
+      requests.child(route, method, statusClass(status)).inc()
+      requestSeconds.child(route, method).observe(durationMs / 1_000)
+      if (tokenName !== undefined) requestsByToken.child(tokenName, server ?? OWN_SERVER).inc()
+      if (code !== undefined) refusals.child(code).inc()
     },
     tool({ server = OWN_SERVER, tool, outcome, durationMs }) {
-      counters.toolCalls.child(server, tool, outcome).add()
-      histograms.toolSeconds.child(server, outcome).observeMs(durationMs)
+      toolCalls.child(server, tool, outcome).inc()
+      toolSeconds.child(server, outcome).observe(durationMs / 1_000)
     },
     'authentication.refused'({ reason, count = 1 }) {
-      counters.authenticationsRefused.child(reason).add(count)
+      authenticationsRefused.child(reason).inc(count)
     },
     'credential.ended'({ reason }) {
-      counters.credentialsEnded.child(reason).add()
+      credentialsEnded.child(reason).inc()
     },
     'database.connection_destroyed'({ database }) {
-      counters.databaseDestroyed.child(database).add()
+      databaseDestroyed.child(database).inc()
     },
     'audit.flush_failed'() {
-      counters.auditFailures.child().add()
+      auditFailures.child().inc()
     },
     'store.feed_lost'() {
       feedUp = 0
@@ -102,10 +96,10 @@ export function openMetrics(options: { readonly version: string }): Metrics {
       feedUp = 1
     },
     'traces.export_failed'({ dropped }) {
-      counters.spansDropped.child().add(dropped)
+      spansDropped.child().inc(dropped)
     },
     fault({ where }) {
-      counters.faults.child(where).add()
+      faults.child(where).inc()
     },
   }
   const observe: Observe = (observation) => {
@@ -113,80 +107,44 @@ export function openMetrics(options: { readonly version: string }): Metrics {
     handle?.(observation)
   }
 
-  /** What is known at this moment, in place of what is counted. */
-  const look = async (): Promise<Partial<Record<MetricKey, readonly LabelledValue[]>>> => {
-    const usage = await watched.read()
-    const alone = Object.entries(usage).map(([key, value]) => [key, [{ labels: [], value }]] as const)
-    return {
-      ...Object.fromEntries(alone),
-      ...lookAt(sources),
-      build: [{ labels: [options.version, process.versions.node], value: 1 }],
-      feedUp: [{ labels: [], value: feedUp }],
-    }
-  }
-
   return {
     observe,
     watch(more) {
       sources = { ...sources, ...more }
     },
-    async read(accept) {
-      const looked = await look()
-      const readings = (Object.keys(CATALOGUE) as MetricKey[]).map((key) => ({
-        definition: CATALOGUE[key],
-        values: looked[key] ?? (counted[key]?.children ?? []).map(valueOf),
-      }))
-      const format = chooseFormat(accept)
-      return { contentType: CONTENT_TYPES[format], text: exposition(readings, format) }
+    async read() {
+      const readings: Readings = {
+        ...(await watched.read()),
+        ...lookAt(sources),
+        build: [{ labels: [options.version, process.versions.node], value: 1 }],
+        feedUp: single(feedUp),
+      }
+      for (const [key, metric] of lookedUp) say(metric, readings[key] ?? [])
+      return { contentType: registry.contentType, text: await registry.metrics() }
     },
     close() {
       watched.close()
+      registry.clear()
     },
   }
 }
 
-const counter = (key: MetricKey): Family<Counter> => new Family(CATALOGUE[key], () => new Counter())
-const histogram = (key: MetricKey): Family<Histogram> => new Family(CATALOGUE[key], () => new Histogram())
+type LookedUpKey = KeyOf<'gauge' | 'read counter'>
 
-const valueOf = (one: {
-  readonly labels: readonly string[]
-  readonly child: Counter | Histogram
-}): LabelledValue => ({
-  labels: one.labels,
-  value: one.child instanceof Counter ? one.child.value : one.child,
-})
+const LOOKED_UP = (Object.keys(CATALOGUE) as (keyof typeof CATALOGUE)[]).filter(
+  (key): key is LookedUpKey => CATALOGUE[key].kind === 'gauge' || CATALOGUE[key].kind === 'read counter',
+)
+
+/** Puts what was looked up in place of what was known before: a server that is gone is not said any more. */
+function say(metric: Gauge | Counter, readings: readonly Reading[]): void {
+  metric.reset()
+  // Without labels there is a 0 after a reset, which would claim that there are none of what nobody knows.
+  if (readings.length === 0) metric.remove({})
+  for (const { labels, value } of readings) {
+    if (metric instanceof Gauge) metric.labels(...labels).set(value)
+    else metric.labels(...labels).inc(value)
+  }
+}
 
 const CLASSES = ['0xx', '1xx', '2xx', '3xx', '4xx', '5xx'] as const
 const statusClass = (status: number): string => CLASSES[Math.floor(status / 100)] ?? '0xx'
-
-function lookAt(sources: Partial<MetricSources>): Partial<Record<MetricKey, readonly LabelledValue[]>> {
-  const databases = sources.databases?.() ?? []
-  const upstreams = sources.upstreams?.() ?? []
-  const mcp = sources.mcp?.()
-  const audit = sources.audit?.()
-  const ofDatabase = (read: (one: (typeof databases)[number]) => number): readonly LabelledValue[] =>
-    databases.map((one) => ({ labels: [one.name], value: read(one) }))
-  const ofUpstream = (read: (one: (typeof upstreams)[number]) => number): readonly LabelledValue[] =>
-    upstreams.map((one) => ({ labels: [one.name], value: read(one) }))
-  const single = (value: number | undefined): readonly LabelledValue[] =>
-    value === undefined ? [] : [{ labels: [], value }]
-  return {
-    databaseUp: ofDatabase(({ state }) => (state === 'down' || state === 'refused' ? 0 : 1)),
-    databaseConnections: ofDatabase(({ connections }) => connections),
-    databaseBusy: ofDatabase(({ busy }) => busy),
-    databaseWaiting: ofDatabase(({ waiting }) => waiting),
-    upstreamUp: ofUpstream(({ state }) => (state === 'failing' ? 0 : 1)),
-    upstreamState: upstreams.flatMap(({ name, state }) =>
-      STATES.map((each) => ({ labels: [name, each], value: state === each ? 1 : 0 })),
-    ),
-    upstreamRestarts: ofUpstream(({ restarts }) => restarts),
-    upstreamConversations: ofUpstream(({ conversations }) => conversations),
-    upstreamRunning: ofUpstream(({ running }) => running),
-    upstreamProcesses: ofUpstream(({ processes }) => processes),
-    sessions: single(mcp?.sessions),
-    streams: single(mcp?.streams),
-    auditWaiting: single(audit?.waiting),
-    auditFlushes: single(audit?.flushes),
-    auditEntries: single(audit?.written),
-  }
-}

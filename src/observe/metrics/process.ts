@@ -1,16 +1,21 @@
 import { readdir } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import type { MetricKey } from './catalogue.ts'
+import { type Readings, single } from './sources.ts'
 
 /** How closely the delay of the event loop is watched: each look is a wake-up. Milliseconds. */
 const RESOLUTION_MS = 20
 
 export interface ProcessWatch {
-  read(): Promise<Partial<Record<MetricKey, number>>>
+  read(): Promise<Readings>
   close(): void
 }
 
-/** What the process itself uses. Names and units are those that dashboards for Node know. */
+/**
+ * What the process itself uses. Names and units are those that dashboards for Node know.
+ *
+ * Not `collectDefaultMetrics` of prom-client, which watches garbage collection and the event loop in a way that nothing
+ * can end: a gateway that is closed leaves nothing behind.
+ */
 export function watchProcess(): ProcessWatch {
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   delay.enable()
@@ -22,15 +27,15 @@ export function watchProcess(): ProcessWatch {
       delay.reset()
       const files = await openFiles()
       return {
-        cpu: (user + system) / 1e6,
-        startTime: performance.timeOrigin / 1_000,
-        memory: rss,
-        heapUsed,
-        heapTotal,
-        external,
+        cpu: single((user + system) / 1e6),
+        startTime: single(performance.timeOrigin / 1_000),
+        memory: single(rss),
+        heapUsed: single(heapUsed),
+        heapTotal: single(heapTotal),
+        external: single(external),
         // What it counts is the time between two looks.
-        loopDelay: Math.max(0, p99 - RESOLUTION_MS / 1_000),
-        ...(files === undefined ? {} : { files }),
+        loopDelay: single(Math.max(0, p99 - RESOLUTION_MS / 1_000)),
+        files: single(files),
       }
     },
     close() {

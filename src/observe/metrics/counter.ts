@@ -1,8 +1,0 @@
-/** A number that only grows. */
-export class Counter {
-  value = 0
-
-  add(count = 1): void {
-    this.value += count
-  }
-}
