@@ -28,6 +28,7 @@ export interface BoundedConversationOptions {
   readonly timeoutMs: number
   readonly clock: Clock
   readonly running: Running
+  readonly observe: Observe
   /** Called once, however it ends. */
   readonly onOver: () => void
 }
@@ -47,17 +48,18 @@ export class BoundedConversation implements Conversation {
   }
 
   async request(call: OutgoingRequest): Promise<Answer> {
-    const { inner, running } = this.#options
+    const { inner, running, observe } = this.#options
     if (this.#ended) throw this.#ended
     running.begin()
     const time = this.#time(call.method, call.signal)
     const place = this.#open.add(time)
-    const { ask } = call
+    const { ask, onNotification } = call
     try {
       return await inner.request({
         ...call,
         signal: time.signal,
         ...(ask ? { ask: whileSuspended(time, ask) } : {}),
+        ...(onNotification ? { onNotification: guardedListener(onNotification, observe) } : {}),
       })
     } finally {
       time.done()
@@ -132,7 +134,20 @@ function whileSuspended(time: Deadline, ask: Ask): Ask {
   }
 }
 
-/** An inbox that a fault of its owner cannot reach beyond: one that throws must not end the reading of a stream. */
+type Told = NonNullable<OutgoingRequest['onNotification']>
+
+const guardedListener =
+  (listener: Told, observe: Observe): Told =>
+  (method, params) => {
+    guarded(observe, () => {
+      listener(method, params)
+    })
+  }
+
+/**
+ * An inbox that a fault of its owner cannot reach beyond: one that throws must not end the reading of a stream, nor,
+ * where nobody waits for a promise, the process.
+ */
 export function guardedInbox(inbox: Inbox, observe: Observe): Inbox {
   return {
     notification(method, params) {

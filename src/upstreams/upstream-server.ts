@@ -158,6 +158,7 @@ export class UpstreamServer implements Upstream {
         timeoutMs: limits.timeoutMs,
         clock,
         running: this.#running,
+        observe,
         onOver: () => {
           release()
           this.#conversations.delete(opened)
