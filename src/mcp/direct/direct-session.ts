@@ -52,7 +52,10 @@ export class DirectSession {
 
   /** Cuts what passes, and ends the server's session (2025-11-25 transports, "Session Management"). */
   end(): void {
-    for (const relay of this.passing) relay.stop('cancelled')
+    // Later by a moment: where a credential ended, each exchange is told so itself, and answers with that reason.
+    queueMicrotask(() => {
+      for (const relay of this.passing) relay.stop('cancelled')
+    })
     if (this.#forgotten || this.#upstreamId === '') return
     this.#forgotten = true
     this.#route.send({ method: 'DELETE', body: null, headers: this.headers, receiver: UNHEARD })

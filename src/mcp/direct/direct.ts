@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { BoundedMap } from '../../identity/bounded-map.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { SEALING_KEY_BYTES } from '../../lib/seal.ts'
 import type { Backend } from '../../tools/backend/backend.ts'
 import type { McpExchange } from '../exchange.ts'
 import type { Sessions } from '../sessions.ts'
 import { isStateless } from '../standard-headers.ts'
 import type { RelayParts } from './relay.ts'
-import { Seal, SEAL_KEY_BYTES } from './seal.ts'
+import { SessionSeal } from './session-seal.ts'
 import { SessionClient } from './session-client.ts'
 import { StatelessClient } from './stateless-client.ts'
 import { Streams } from './streams.ts'
@@ -19,7 +20,7 @@ export interface DirectParts extends RelayParts {
   /** Of those, the ones that a single credential may listen on. */
   readonly maxStreamsPerCredential: number
   /** 32 bytes that seal session ids, the same for all replicas. Absent: of this process alone, until it ends. */
-  readonly sealKey?: Buffer
+  readonly sealKey?: Uint8Array
 }
 
 /** The fast path: messages whose revision and transport are the same on both sides pass as they are. */
@@ -44,7 +45,7 @@ export function createDirect(parts: DirectParts): Direct {
   const session = new SessionClient({
     ...parts,
     streams,
-    seal: new Seal(parts.sealKey ?? randomBytes(SEAL_KEY_BYTES)),
+    seal: new SessionSeal(parts.sealKey ?? randomBytes(SEALING_KEY_BYTES)),
     sharedSeal: parts.sealKey !== undefined,
     ended: new BoundedMap(REMEMBERED_ENDS),
   })

@@ -1,3 +1,4 @@
+import { isTooDeep } from '../../upstreams/is-too-deep.ts'
 import { isObject } from '../message.ts'
 import type { Rework } from './visible-answer.ts'
 
@@ -26,14 +27,16 @@ export class EventFilter {
     return this.#held.length === 0
   }
 
-  /** The whole events so far, changed where needed; `undefined` when one is longer than it may be. */
+  /** The whole events so far, changed where needed; `undefined` when one is longer or deeper than it may be. */
   push(chunk: Buffer): Buffer | undefined {
     let rest = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
     // What was held is known to have no end, except where its last bytes are the first of one.
     let from = Math.max(0, this.#held.length - 3)
     const events: Buffer[] = []
     for (let end = endOfEvent(rest, from); end !== -1; end = endOfEvent(rest, 0)) {
-      events.push(this.#judge(rest.subarray(0, end)))
+      const event = this.#judge(rest.subarray(0, end))
+      if (!event) return undefined
+      events.push(event)
       rest = rest.subarray(end)
       from = 0
     }
@@ -44,12 +47,15 @@ export class EventFilter {
     return only !== undefined && events.length === 1 ? only : Buffer.concat(events)
   }
 
-  #judge(event: Buffer): Buffer {
+  #judge(event: Buffer): Buffer | undefined {
     // A list of tools names them, plainly or with an escape; parsing everything else would be for nothing.
     if (this.#which === 'lists' && !event.includes('tools') && !event.includes('\\u')) return event
     const lines = event.toString('utf8').split(/\r\n|\r|\n/)
     const data = lines.filter((line) => line.startsWith('data:')).map((line) => line.slice(5).trimStart())
-    const message = parse(data.join('\n'))
+    const text = data.join('\n')
+    // It could not be written out again.
+    if (isTooDeep(text)) return undefined
+    const message = parse(text)
     if (!isObject(message)) return event
     const changed = this.#rework(message)
     if (changed === message) return event

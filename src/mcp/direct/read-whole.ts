@@ -1,5 +1,6 @@
 import { Fault } from '../../lib/fault.ts'
 import type { DirectReceiver } from '../../upstreams/direct-route.ts'
+import { isTooDeep } from '../../upstreams/is-too-deep.ts'
 import { isObject, type Params, type RequestId } from '../message.ts'
 import { EventFilter } from './event-filter.ts'
 
@@ -94,8 +95,9 @@ export function readWhole(id: RequestId, done: (answer: WholeAnswer | Error) => 
 const ENOUGH = new Error('the answer is known')
 
 function parse(bytes: Buffer): unknown {
+  const text = bytes.toString('utf8')
   try {
-    return JSON.parse(bytes.toString('utf8'))
+    return isTooDeep(text) ? undefined : JSON.parse(text)
   } catch {
     return undefined
   }

@@ -3,6 +3,7 @@ import { Fault } from '../../lib/fault.ts'
 import { STATELESS_REVISION } from '../../lib/revisions.ts'
 import type { Admission } from '../../tools/backend/backend.ts'
 import type { DirectReceiver, DirectRoute } from '../../upstreams/direct-route.ts'
+import { isTooDeep } from '../../upstreams/is-too-deep.ts'
 import { faultToRpc, isRpcError, type StopReason, stopToRpc } from '../error-to-rpc.ts'
 import type { McpExchange } from '../exchange.ts'
 import { isObject, type Params, type RequestId } from '../message.ts'
@@ -102,7 +103,7 @@ export class Relay implements DirectReceiver {
     const { exchange, id, stateless, admission } = this.#passage
     this.#settle()
     this.#control?.abort(STOPPED)
-    admission?.settle('failed', { rule: reason === 'gone' ? 'request.aborted' : `credential.${reason}` })
+    admission?.settle('failed', { rule: ruleOf(reason) })
     const { response } = exchange
     if (reason === 'gone') return
     if (response.headersSent) {
@@ -239,7 +240,8 @@ export class Relay implements DirectReceiver {
   #finishHeld(): void {
     const { exchange, admission, rework } = this.#passage
     const text = this.#held.toString('utf8')
-    const message = isUtf8(this.#held) ? parse(text) : undefined
+    // What is changed is written out again, which overflows the stack where JSON is too deep.
+    const message = isUtf8(this.#held) && !(rework && isTooDeep(text)) ? parse(text) : undefined
     if (!isObject(message)) {
       this.failed(
         new Fault('upstream_invalid', 'The MCP server sent a broken answer.', {
@@ -276,7 +278,7 @@ export class Relay implements DirectReceiver {
       const passed = this.#filter.push(bytes)
       if (passed) return passed.length === 0 || this.#write(passed)
       this.#control?.abort(STOPPED)
-      this.failed(new Fault('upstream_invalid', 'The MCP server sent an event that is too long.'))
+      this.failed(new Fault('upstream_invalid', 'The MCP server sent an event that cannot be read.'))
       return true
     }
     return this.#write(bytes)
@@ -310,6 +312,11 @@ const EVENT_HEADERS = {
   'cache-control': 'no-store, no-transform',
   // Without it nginx holds events back until its buffer is full (2026-07-28 streamable HTTP).
   'x-accel-buffering': 'no',
+}
+
+function ruleOf(reason: StopReason): string {
+  if (reason === 'gone') return 'request.aborted'
+  return reason === 'cancelled' ? 'session.ended' : `credential.${reason}`
 }
 
 const isType = (header: string | readonly string[] | undefined, type: string): boolean =>

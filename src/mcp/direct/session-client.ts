@@ -21,7 +21,7 @@ import { disguisedKey } from '../../tools/backend/disguised-key.ts'
 import { SESSION_NOTIFICATIONS, SESSION_REQUESTS } from './methods.ts'
 import { readWhole, type WholeAnswer } from './read-whole.ts'
 import { Relay, type RelayParts } from './relay.ts'
-import { isSealed, type Seal } from './seal.ts'
+import { isSealed, type SessionSeal } from './session-seal.ts'
 import type { Streams } from './streams.ts'
 import { onlyVisibleTools } from './visible-answer.ts'
 
@@ -29,7 +29,7 @@ export interface SessionClientParts extends RelayParts {
   readonly clock: Clock
   readonly sessions: Sessions
   readonly streams: Streams
-  readonly seal: Seal
+  readonly seal: SessionSeal
   /** The key of the seal is shared with other replicas: a session that one of them opened is carried on here. */
   readonly sharedSeal: boolean
   /** Ids of sessions that ended here, so that none comes back by being adopted. */
