@@ -21,9 +21,17 @@ export interface ReadSettings {
 export const configFile = (invocation: Invocation, given: Given): string | undefined =>
   given.text('config') ?? (invocation.env['POSTERN_CONFIG'] || undefined)
 
-/** The settings that this command line means; every problem is reported at once, and the exit code is 1. */
-export async function readSettings(invocation: Invocation, given: Given): Promise<Result<ReadSettings, 1>> {
-  const read = await load(invocation, given)
+/**
+ * The settings that this command line means; every problem is reported at once, and the exit code is 1.
+ *
+ * @param purpose `administer`: credentials that only a running gateway needs may be missing from the environment
+ */
+export async function readSettings(
+  invocation: Invocation,
+  given: Given,
+  purpose: 'run' | 'administer' = 'run',
+): Promise<Result<ReadSettings, 1>> {
+  const read = await load(invocation, given, purpose)
   if (read.ok) return read
   return err(await failWithProblems(invocation, read.error))
 }
@@ -59,13 +67,17 @@ export async function loadForReload(
   invocation: Invocation,
   given: Given,
 ): Promise<Result<ReadSettings, readonly string[]>> {
-  const read = await load(invocation, given)
+  const read = await load(invocation, given, 'run')
   if (read.ok) return read
   const { formatProblem } = await import('../src/config/problem.ts')
   return err(read.error.problems.map(formatProblem))
 }
 
-async function load(invocation: Invocation, given: Given): Promise<Result<ReadSettings, ConfigProblems>> {
+async function load(
+  invocation: Invocation,
+  given: Given,
+  purpose: 'run' | 'administer',
+): Promise<Result<ReadSettings, ConfigProblems>> {
   const [{ loadSettings }, { formatProblem }] = await Promise.all([
     import('../src/config/load.ts'),
     import('../src/config/problem.ts'),
@@ -77,6 +89,7 @@ async function load(invocation: Invocation, given: Given): Promise<Result<ReadSe
     env: invocation.env,
     overrides: overridesOf(given),
     now: invocation.clock.now(),
+    purpose,
   })
   if (!loaded.ok) return loaded
   const { settings, digest, dialect, warnings } = loaded.value

@@ -8,7 +8,7 @@ export const command: Command = {
     'GET /api/v1/admin/servers of the running gateway.',
   async run(invocation, given) {
     const { readSettings } = await import('./read-settings.ts')
-    const read = await readSettings(invocation, given)
+    const read = await readSettings(invocation, given, 'administer')
     if (!read.ok) return read.error
     const servers = read.value.settings.mcpServers.map((server) => ({
       name: server.name,

@@ -23,7 +23,7 @@ export async function withAudit(
   given: Given,
   work: (desk: AuditDesk) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const read = await readSettings(invocation, given)
+  const read = await readSettings(invocation, given, 'administer')
   if (!read.ok) return read.error
   const { settings } = read.value
   const [{ openStore }, { openAudit }] = await Promise.all([

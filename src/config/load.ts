@@ -7,6 +7,7 @@ import { dialectOf } from './dialects/index.ts'
 import { applyEnvironment, putAt } from './environment.ts'
 import { freeze } from './freeze.ts'
 import { defaultStore, keys } from './keys.ts'
+import { isLeftOpen } from './left-open.ts'
 import { emptyMap, type MapNode } from './node.ts'
 import { parseText } from './parse.ts'
 import { type ConfigProblems, type Problem, Report } from './problem.ts'
@@ -39,6 +40,11 @@ export interface LoadOptions {
   readonly overrides?: Overrides
   /** Milliseconds since the epoch, for what has expired. */
   readonly now?: number
+  /**
+   * `run`, the default: everything has to be there. `administer`: a missing environment variable is no problem where
+   * only a running gateway needs it, and what stands there instead is good for nothing.
+   */
+  readonly purpose?: 'run' | 'administer'
 }
 
 /** Where a setting comes from; whatever is not listed has its default. */
@@ -96,7 +102,8 @@ export async function loadSettings(options: LoadOptions): Promise<Result<Loaded,
 
   const dialect = dialectOf(written.root, NATIVE_KEYS)
   const prepared = dialect?.prepare?.(written.root, report) ?? written.root
-  const resolved = resolveReferences(prepared, env, report)
+  const leftOpen = options.purpose === 'administer' ? isLeftOpen : undefined
+  const resolved = resolveReferences(prepared, env, report, leftOpen)
   const native = dialect ? dialect.translate(resolved, { report, env }) : resolved
   const root = applyOptions(applyEnvironment(native, env, rows, report), overrides)
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { isLeftOpen } from './left-open.ts'
 import type { MapNode, Node } from './node.ts'
 import { parseText } from './parse.ts'
 import { formatProblem, Report } from './problem.ts'
@@ -42,6 +43,35 @@ describe('environment references', () => {
       'p.yaml:1:4  a  needs the environment variable A: set it, or write $env:A|default',
       'p.yaml:3:5  b[0]  needs the environment variable B: set it, or write $env:B|default',
       'p.yaml:3:5  b[0]  needs the environment variable C: set it, or write $env:C|default',
+    ])
+  })
+
+  it('may be missing, for who only administers, where the gateway alone has a use for them', () => {
+    const text = [
+      'mcpServers:',
+      '  wiki: {url: "https://$env:H:$env:P/mcp", headers: {Authorization: "Bearer $env:A"}}',
+      '  files: {command: $env:B, args: [--key=$env:C], env: {K: {$env: D}}}',
+      'databases: [{name: $env:E, password: $env:F}]',
+      'model: {apiKey: $env:G, url: $env:U}',
+      'store: postgres://u:$env:S@h/p',
+      'auth: {tokens: {ci: $env:T}}',
+      '',
+    ].join('\n')
+    const report = new Report()
+    const root = parseText(text, '/etc/p.yaml', report) as MapNode
+    const value = plain(resolveReferences(root, {}, report, isLeftOpen))
+    expect(value).toMatchObject({
+      mcpServers: {
+        wiki: { url: 'https://0:0/mcp', headers: { Authorization: 'Bearer 0' } },
+        files: { args: ['--key=0'], env: { K: '0' } },
+      },
+    })
+    expect(report.problems.map(({ path }) => path)).toEqual([
+      'mcpServers.files.command',
+      'databases[0].name',
+      'model.url',
+      'store',
+      'auth.tokens.ci',
     ])
   })
 

@@ -1,3 +1,4 @@
+import { STAND_IN } from './left-open.ts'
 import { scalar, type MapNode, type Node, type ScalarNode } from './node.ts'
 import type { Report } from './problem.ts'
 
@@ -14,19 +15,32 @@ const REFERENCE = /(\$?)\$env:([A-Za-z_][A-Za-z0-9_]*)(\|[\s\S]*)?/
  * The default runs to the end of the value and may hold a reference itself; `$$env:` is the text `$env:`.
  * An empty variable counts as missing: an empty credential is never what somebody meant.
  * All missing names are reported, each where it stands.
+ *
+ * @param leftOpen asked of each value in which a name is missing: whether that is none of the reader's business, so that
+ *   something else may stand there unreported. `keys` is the way to it, without the places in lists
  */
-export function resolveReferences(root: MapNode, env: Environment, report: Report): MapNode {
-  const resolve = (node: Node): Node => {
-    if (node.kind === 'list') return { ...node, items: node.items.map(resolve) }
+export function resolveReferences(
+  root: MapNode,
+  env: Environment,
+  report: Report,
+  leftOpen: (keys: readonly string[], text: string) => boolean = () => false,
+): MapNode {
+  const replaced = (node: ScalarNode, keys: readonly string[]): ScalarNode =>
+    substitute(node, env, report, (text) => leftOpen(keys, text))
+  const resolve = (node: Node, keys: readonly string[]): Node => {
+    if (node.kind === 'list') return { ...node, items: node.items.map((item) => resolve(item, keys)) }
     if (node.kind === 'scalar') {
       const holdsReference = typeof node.value === 'string' && node.value.includes('$env:')
-      return holdsReference ? substitute(node, env, report) : node
+      return holdsReference ? replaced(node, keys) : node
     }
     const named = namedReference(node)
-    if (named) return substitute(named, env, report)
-    return { ...node, entries: node.entries.map((entry) => ({ ...entry, value: resolve(entry.value) })) }
+    return named ? replaced(named, keys) : resolveEntries(node, keys)
   }
-  return { ...root, entries: root.entries.map((entry) => ({ ...entry, value: resolve(entry.value) })) }
+  const resolveEntries = (node: MapNode, keys: readonly string[]): MapNode => ({
+    ...node,
+    entries: node.entries.map((entry) => ({ ...entry, value: resolve(entry.value, [...keys, entry.key]) })),
+  })
+  return resolveEntries(root, [])
 }
 
 /** Every object form as the text form that means the same; nothing is looked up. */
@@ -54,7 +68,13 @@ function namedReference(node: MapNode): ScalarNode | undefined {
     : undefined
 }
 
-function substitute(node: ScalarNode, env: Environment, report: Report): ScalarNode {
+function substitute(
+  node: ScalarNode,
+  env: Environment,
+  report: Report,
+  leftOpen: (text: string) => boolean,
+): ScalarNode {
+  const written = String(node.value)
   let hidden = false
   let malformed = false
   const missing = new Set<string>()
@@ -76,11 +96,15 @@ function substitute(node: ScalarNode, env: Environment, report: Report): ScalarN
       return before + value + expand(rest, chain)
     }
     if (fallback !== undefined && chain < LONGEST_CHAIN) return before + expand(fallback.slice(1), chain + 1)
+    if (leftOpen(written)) {
+      hidden = true
+      return before + STAND_IN + expand(rest, chain)
+    }
     missing.add(name)
     return before + expand(rest, chain)
   }
 
-  const value = expand(String(node.value), 0)
+  const value = expand(written, 0)
   for (const name of missing)
     report.problem(
       'config_missing_variable',

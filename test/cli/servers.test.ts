@@ -53,6 +53,25 @@ const listed = async (...more: readonly string[]): Promise<Record<string, unknow
     unknown
   >[]
 
+it('what only the gateway needs may be missing from the environment of who administers', async () => {
+  const open = join(dir, 'open.yaml')
+  const servers = { wiki: { url: 'https://wiki.example/mcp', headers: { 'X-Key': '$env:UNSET_KEY' } } }
+  writeFileSync(open, JSON.stringify({ mcpServers: servers }), { mode: 0o600 })
+  const beside = (...args: string[]): Promise<Outcome> =>
+    postern([...args, '--config', open, '--data-dir', data], { cwd: dir })
+  const issued = await beside('token', 'add', '--note', 'lost', '--server', 'wiki', '--json')
+  expect(issued.code).toBe(0)
+  const { id } = JSON.parse(issued.stdout) as { id: string }
+  expect((await beside('token', 'remove', id)).code).toBe(0)
+  expect((await beside('server', 'list')).code).toBe(0)
+  // Whoever starts the gateway, or asks whether it would start, hears of it.
+  for (const args of [['serve'], ['config', 'check']]) {
+    const { code, stderr } = await beside(...args)
+    expect(code).toBe(1)
+    expect(stderr).toContain('needs the environment variable UNSET_KEY')
+  }
+})
+
 describe('postern server list', () => {
   it('shows names, transports and rules; no address, command or credential', async () => {
     const { stdout, code } = await run(['server', 'list'])
