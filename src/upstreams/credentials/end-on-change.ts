@@ -64,6 +64,7 @@ class Holders {
     }
   }
 
+  /** A holder that throws does not spare the others. */
   end(place: CredentialPlace): void {
     const key = JSON.stringify([place.tenant, place.principal, place.server])
     const bag = this.#bags.get(key)
@@ -73,7 +74,15 @@ class Holders {
       'credential_changed',
       `The credential for MCP server "${place.server}" was changed or removed.`,
     )
-    for (const end of bag) end(fault)
+    const faults: unknown[] = []
+    for (const end of bag) {
+      try {
+        end(fault)
+      } catch (error) {
+        faults.push(error)
+      }
+    }
+    if (faults.length > 0) throw new AggregateError(faults, `ending a credential for ${place.server}`)
   }
 }
 
