@@ -83,6 +83,13 @@ const LONGEST_MESSAGE = 2_000
 
 const INVALID_PARAMS = -32_602
 
+/** The list of all servers is as long as they make it: what each of them may have was bounded before. */
+const EVERY_PAGE = {
+  pages: Number.POSITIVE_INFINITY,
+  items: Number.POSITIVE_INFINITY,
+  characters: Number.POSITIVE_INFINITY,
+}
+
 /** Without a stream there is nobody to tell or to ask. */
 const NOBODY: Inbox = {
   notification: () => undefined,
@@ -131,12 +138,16 @@ export function createAllTools({ own, backends, serverInfo, clock }: AllToolsPar
       if (!backends.any) return { tools: mine, unavailable: [] }
       let unavailable: readonly LeftOut[] = []
       const tools = await converse(asked.caller, (all) =>
-        allPages(async (params) => {
-          const answer = await all.request({ ...asked, wire: 'rest', method: 'tools/list', params })
-          if (answer.kind === 'refused') throw new Error(`a list was refused: ${answer.refusal.rule}`)
-          if (answer.kind === 'result') unavailable = leftOutOf(answer.result)
-          return answer
-        }, 'tools'),
+        allPages(
+          async (params) => {
+            const answer = await all.request({ ...asked, wire: 'rest', method: 'tools/list', params })
+            if (answer.kind === 'refused') throw new Error(`a list was refused: ${answer.refusal.rule}`)
+            if (answer.kind === 'result') unavailable = leftOutOf(answer.result)
+            return answer
+          },
+          'tools',
+          EVERY_PAGE,
+        ),
       )
       if (!tools.ok) throw new Error(`a list was answered with ${tools.error.code}`)
       const known = new Set(mine.map(({ name }) => name))

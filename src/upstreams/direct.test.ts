@@ -292,6 +292,15 @@ describe('the direct route', () => {
     }
   })
 
+  it('refuses a message that says beforehand that it is too large, before anything of it is passed on', async () => {
+    const on = await stage((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100001' }).write('{')
+    })
+    const receiver = send(on)
+    await soon(() => faultOf(receiver)).toBe('upstream_invalid')
+    expect(receiver.status).toBe(0)
+  })
+
   it('reports a server that is away, and one that breaks the connection', async () => {
     const on = await stage((_request, response) => void response.socket?.destroy())
     const broken = send(on)

@@ -206,6 +206,11 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
     if (isEventStream(headers['content-type'])) {
       if (this.#stream) this.dueAt = Number.POSITIVE_INFINITY
     } else {
+      if (Number(headers['content-length']) > limits.messageBytes) {
+        // Said in time: once the client has the first byte, it can only be cut off.
+        this.#fail(tooLarge(limits.messageBytes, peer))
+        return
+      }
       this.#left = limits.messageBytes
       this.#refusal = status === 400 ? '' : undefined
     }

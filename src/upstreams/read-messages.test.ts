@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readMessages } from './read-messages.ts'
+import { parseMessages, readMessages } from './read-messages.ts'
 
 const read = (value: unknown) => readMessages(JSON.stringify(value))
 
@@ -39,6 +39,13 @@ describe('reading messages', () => {
     ['nothing', {}],
   ])('refuses %s', (_, value) => {
     expect(() => read(value)).toThrow(expect.objectContaining({ code: 'upstream_invalid' }) as Error)
+  })
+
+  it('refuses what is too deep to be written out again, and still says whose answer it was', () => {
+    const text = `{"jsonrpc":"2.0","id":7,"result":{"x":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`
+    expect(() => readMessages(text)).toThrow('no MCP message')
+    expect(parseMessages(text)).toEqual([{ id: 7 }])
+    expect(parseMessages(text.replace('"result"', '"method":"m","params"'))).toEqual([null])
   })
 
   it('does not repeat what it could not read', () => {

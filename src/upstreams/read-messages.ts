@@ -1,5 +1,6 @@
 import { Fault } from '../lib/fault.ts'
 import { isObject, type Params, type RequestId } from '../lib/json-rpc.ts'
+import { isTooDeep } from './is-too-deep.ts'
 import type { RpcMessage } from './link.ts'
 
 /** A batch of more messages is no conversation but an attack on memory; 2025-03-26 names no limit. */
@@ -22,11 +23,15 @@ export function parseMessages(text: string): readonly unknown[] {
     // The parser's own message quotes the text, which may hold anything.
     throw invalid('not JSON')
   }
-  if (!Array.isArray(value)) return [value]
-  if (value.length === 0) throw invalid('an empty batch')
-  if (value.length > MOST_IN_A_BATCH) throw invalid(`a batch of more than ${MOST_IN_A_BATCH} messages`)
-  return value
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+  if (values.length === 0) throw invalid('an empty batch')
+  if (values.length > MOST_IN_A_BATCH) throw invalid(`a batch of more than ${MOST_IN_A_BATCH} messages`)
+  return isTooDeep(text) ? values.map(onlyId) : values
 }
+
+/** What is left of a message that is too deep: no message any more, but still the answer to somebody. */
+const onlyId = (value: unknown): unknown =>
+  isObject(value) && value['method'] === undefined ? { id: value['id'] } : null
 
 /** Judges one message. */
 export function readMessage(value: unknown): RpcMessage {
