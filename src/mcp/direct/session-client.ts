@@ -18,6 +18,7 @@ import { admitThen } from './admit.ts'
 import { acceptsBoth } from './accepts-both.ts'
 import { DirectSession } from './direct-session.ts'
 import { disguisedKey } from '../../tools/backend/disguised-key.ts'
+import { messageText } from './message-text.ts'
 import { SESSION_NOTIFICATIONS, SESSION_REQUESTS } from './methods.ts'
 import { readWhole, type WholeAnswer } from './read-whole.ts'
 import { Relay, type RelayParts } from './relay.ts'
@@ -165,7 +166,7 @@ export class SessionClient {
     })
     route.send({
       method: 'POST',
-      body: messageText(id, 'initialize', params),
+      body: messageText(id, 'initialize', params, exchange.trace),
       headers: { accept: 'application/json, text/event-stream', 'mcp-protocol-version': asked },
       trace: exchange.trace,
       receiver: reading.receiver,
@@ -290,7 +291,7 @@ export class SessionClient {
           this.#parts.write(exchange, ACCEPTED)
           return
         }
-        const text = messageText(undefined, message.method, message.params)
+        const text = messageText(undefined, message.method, message.params, exchange.trace)
         this.#pass(exchange, backend, found, undefined, message.method, text)
         return
       }
@@ -321,7 +322,8 @@ export class SessionClient {
       return
     }
     admitThen(this.#parts, exchange, backend, message, false, (admission) => {
-      const text = messageText(id, method, params.task === undefined ? params : without(params, 'task'))
+      const passed = params.task === undefined ? params : without(params, 'task')
+      const text = messageText(id, method, passed, exchange.trace)
       this.#pass(exchange, backend, found, id, method, text, admission)
     })
   }
@@ -403,12 +405,6 @@ const placeOf = (server: string): Place => `server:${server}`
 
 const idOf = (message: Message): RequestId | undefined =>
   message.kind === 'request' || message.kind === 'invalid' ? message.id : undefined
-
-/** Made of the members that were judged: one that is none of them might mean something to another reader. */
-export function messageText(id: RequestId | undefined, method: string, params: Params): string {
-  const head = id === undefined ? '' : `"id":${JSON.stringify(id)},`
-  return `{"jsonrpc":"2.0",${head}"method":${JSON.stringify(method)},"params":${JSON.stringify(params)}}`
-}
 
 const responseText = (id: unknown, answer: { readonly kind: string }): string =>
   JSON.stringify({

@@ -10,10 +10,10 @@ import { judgeStateless, NAMED_METHODS } from '../standard-headers.ts'
 import { acceptsBoth } from './accepts-both.ts'
 import { admitThen } from './admit.ts'
 import { disguisedKey } from '../../tools/backend/disguised-key.ts'
+import { messageText } from './message-text.ts'
 import { STATELESS_REQUESTS } from './methods.ts'
 import { encodeHeaderValue, paramHeaders } from './param-values.ts'
 import { Relay, type RelayParts } from './relay.ts'
-import { messageText } from './session-client.ts'
 import type { Streams } from './streams.ts'
 import { onlyVisibleTools, type Rework } from './visible-answer.ts'
 
@@ -107,7 +107,7 @@ export class StatelessClient {
       ? NAMED_METHODS[method as keyof typeof NAMED_METHODS]
       : undefined
     if (member !== undefined) headers['mcp-name'] = encodeHeaderValue(String(params[member]))
-    relay.send(route, 'POST', messageText(id, method, params), headers)
+    relay.send(route, 'POST', messageText(id, method, params, exchange.trace), headers)
   }
 
   /** The limit that another stream would go beyond. */

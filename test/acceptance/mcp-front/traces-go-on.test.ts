@@ -57,9 +57,13 @@ const CLIENT = { name: 'test', version: '1' }
 
 /** Where a client says which trace it is in. */
 type Carrier = 'header' | '_meta'
+interface Carried {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly meta?: Readonly<Record<string, string>>
+}
 
 /** Calls one tool as a client with a session does. */
-async function callWithSession(url: string, server: Kind, trace: string, carrier: Carrier): Promise<void> {
+async function callWithSession(url: string, server: Kind, trace: Carried): Promise<void> {
   const endpoint = `${url}/${server}/mcp`
   const begun = await ask(endpoint, token, {
     json: {
@@ -81,20 +85,20 @@ async function callWithSession(url: string, server: Kind, trace: string, carrier
       jsonrpc: '2.0',
       id: 2,
       method: 'tools/call',
-      params: { name: 'test_simple_text', arguments: {}, ...inMeta(trace, carrier) },
+      params: { name: 'test_simple_text', arguments: {}, _meta: trace.meta },
     },
-    headers: { ...headers, ...inHeader(trace, carrier) },
+    headers: { ...headers, ...trace.headers },
   })
   expect([called.status, JSON.stringify(called.body)]).toEqual([200, expect.stringContaining('content')])
 }
 
 /** Calls one tool as a client of the stateless revision does. */
-async function callStateless(url: string, server: Kind, trace: string, carrier: Carrier): Promise<void> {
+async function callStateless(url: string, server: Kind, trace: Carried): Promise<void> {
   const meta = {
     'io.modelcontextprotocol/protocolVersion': '2026-07-28',
     'io.modelcontextprotocol/clientInfo': CLIENT,
     'io.modelcontextprotocol/clientCapabilities': {},
-    ...inMeta(trace, carrier)._meta,
+    ...trace.meta,
   }
   const called = await ask(`${url}/${server}/mcp`, token, {
     json: {
@@ -108,16 +112,16 @@ async function callStateless(url: string, server: Kind, trace: string, carrier: 
       'mcp-protocol-version': '2026-07-28',
       'mcp-method': 'tools/call',
       'mcp-name': 'test_simple_text',
-      ...inHeader(trace, carrier),
+      ...trace.headers,
     },
   })
   expect([called.status, JSON.stringify(called.body)]).toEqual([200, expect.stringContaining('content')])
 }
 
-const inHeader = (trace: string, carrier: Carrier): Record<string, string> =>
-  carrier === 'header' ? { traceparent: parentOf(trace), tracestate: 'vendor=1' } : {}
-const inMeta = (trace: string, carrier: Carrier): { readonly _meta?: Record<string, string> } =>
-  carrier === '_meta' ? { _meta: { traceparent: parentOf(trace), tracestate: 'vendor=1' } } : {}
+const carried = (trace: string, carrier: Carrier): Carried => {
+  const named = { traceparent: parentOf(trace), tracestate: 'vendor=1' }
+  return carrier === 'header' ? { headers: named } : { meta: named }
+}
 
 const callOf = (server: Kind, trace: string): Asked | undefined =>
   recorders
@@ -142,7 +146,7 @@ describe('a trace goes on from the client to the server', () => {
     '%s client, %s server, given in the %s: unchanged without a collector',
     async (client, server, carrier) => {
       const trace = newTrace()
-      await clients[client](plain.url, server, trace, carrier)
+      await clients[client](plain.url, server, carried(trace, carrier))
       const seen = callOf(server, trace)
       expect(seen?.headers).toMatchObject({ traceparent: parentOf(trace), tracestate: 'vendor=1' })
       // Where the message itself names a trace, it is the same one.
@@ -154,7 +158,7 @@ describe('a trace goes on from the client to the server', () => {
     '%s client, %s server, given in the %s: under the spans of Postern',
     async (client, server, carrier) => {
       const trace = newTrace()
-      await clients[client](tracing.url, server, trace, carrier)
+      await clients[client](tracing.url, server, carried(trace, carrier))
       const seen = callOf(server, trace)
       await soon(() => collector.spans.filter(({ traceId }) => traceId === trace).length).toBe(2)
       const [inner, outer] = [3, 2].map((kind) =>
@@ -191,4 +195,26 @@ describe('a trace goes on from the client to the server', () => {
       expect(headers['tracestate']).toBeUndefined()
     }
   })
+
+  it.each([
+    ['session', 'streamable', 'plain'],
+    ['stateless', 'stateless', 'plain'],
+    ['session', 'streamable', 'tracing'],
+    ['stateless', 'stateless', 'tracing'],
+  ] as const)(
+    '%s client: messages that pass as they are carry no trace context that was not checked (%s, %s)',
+    async (client, server, which) => {
+      const { asked } = recorders.get(server) as Recorder
+      const before = asked.length
+      const malformed = { traceparent: `00-malformed-${PARENT}-01`, tracestate: '=', baggage: 'who=somebody' }
+      await clients[client]((which === 'plain' ? plain : tracing).url, server, { meta: malformed })
+      const calls = asked
+        .slice(before)
+        .filter(({ message }) => (message as { method?: string } | null)?.method === 'tools/call')
+      expect(calls).toHaveLength(1)
+      const text = JSON.stringify(calls)
+      for (const value of Object.values(malformed)) expect(text).not.toContain(JSON.stringify(value))
+      expect(metaOf(calls[0])['baggage']).toBeUndefined()
+    },
+  )
 })
