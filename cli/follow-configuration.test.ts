@@ -114,14 +114,14 @@ it('tells what differs before it is taken over, no secret in it, and goes on fro
   expect(observations).toMatchObject([
     { ...changed('server.name'), from: 'before', to: 'after', restart: true },
     {
-      ...changed('mcpServers.wiki.reach.url'),
+      ...changed('mcpServers.wiki.url'),
       from: 'https://h/mcp?…',
       to: 'https://h/mcp?…',
       restart: false,
     },
-    { ...changed('mcpServers.wiki.reach.headers.x-key'), from: '(changed)', to: '(changed)' },
-    { ...changed('mcpServers.files.reach.args'), from: '[arguments]' },
-    { ...changed('mcpServers.files.reach.env.KEY'), from: '(changed)' },
+    { ...changed('mcpServers.wiki.headers.x-key'), from: '(changed)', to: '(changed)' },
+    { ...changed('mcpServers.files.args'), from: '[arguments]' },
+    { ...changed('mcpServers.files.env.KEY'), from: '(changed)' },
     // Here it was taken over.
     { kind: 'server.stopped' },
     { kind: 'config.loaded' },

@@ -58,10 +58,10 @@ it('names what differs, also secrets, and shows none', async () => {
     'store.url: changed',
     'auth.tokens.ci.value: changed',
     'databases.shop.password: changed',
-    'mcpServers.wiki.reach.url: changed',
-    'mcpServers.wiki.reach.headers.x-key: changed',
-    'mcpServers.files.reach.args: changed',
-    'mcpServers.files.reach.env.KEY: changed',
+    'mcpServers.wiki.url: changed',
+    'mcpServers.wiki.headers.x-key: changed',
+    'mcpServers.files.args: changed',
+    'mcpServers.files.env.KEY: changed',
   ])
   expect(JSON.stringify(running)).not.toMatch(/hunter|fingerprint/)
 })

@@ -1,4 +1,8 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { fingerprinted } from './fingerprint.ts'
 import { loadSettings } from './load.ts'
 import { difference, formatChange } from './difference.ts'
 import type { Settings } from './settings.ts'
@@ -53,6 +57,41 @@ describe('difference', () => {
       'databases.d: added',
     ])
     expect(JSON.stringify(difference(before, after))).not.toMatch(/hunter/)
+  })
+
+  it('names the keys that a file has', async () => {
+    const server = (more: object): string =>
+      JSON.stringify({ mcpServers: { files: { command: 'files', env: { url: 'hunter2' }, ...more } } })
+    const dir = await mkdtemp(join(tmpdir(), 'postern-difference-'))
+    const read = async (text: string, addr: string): Promise<Settings> => {
+      await writeFile(join(dir, 'postern.json'), text, { mode: 0o600 })
+      const result = await loadSettings({ cwd: dir, env: { POSTERN_SERVER_ADDR: addr } })
+      if (!result.ok) throw new Error(JSON.stringify(result.error.problems))
+      return result.value.settings
+    }
+    try {
+      const before = await read(server({ timeout: '90s', idleTime: '1m' }), '127.0.0.1:1')
+      const filter = { mode: 'deny', tools: ['write_file', 'edit_file'] }
+      const changed = { args: ['hunter3'], env: { url: 'hunter3' }, toolFilter: filter, level: 'admin' }
+      const after = await read(server(changed), ':2')
+      expect(difference(before, after).map(formatChange)).toEqual([
+        'server.addr: 127.0.0.1:1 → :2',
+        'mcpServers.files.args: changed',
+        'mcpServers.files.env.url: changed',
+        'mcpServers.files.level: read-write → admin',
+        'mcpServers.files.toolFilter: added',
+        'mcpServers.files.timeout: 90s → 1m',
+        'mcpServers.files.idleTime: 1m → 5m',
+      ])
+      expect(difference(before, after).find(({ path }) => path.endsWith('toolFilter'))?.after).toBe(
+        'deny [write_file, edit_file]',
+      )
+      expect(JSON.stringify(difference(before, after))).not.toMatch(/hunter/)
+      const printed = difference(fingerprinted(before, 'salt'), fingerprinted(after, 'salt'))
+      expect(printed).toEqual(difference(before, after))
+    } finally {
+      await rm(dir, { recursive: true })
+    }
   })
 
   it('notices another default database', async () => {

@@ -1,10 +1,11 @@
 import { Secret } from '../lib/secret.ts'
+import { asWritten } from './as-written.ts'
 import { type Fingerprinted, isFingerprint } from './fingerprint.ts'
 import type { Settings } from './settings.ts'
 
 /** One setting that two configurations do not share. Secrets are compared, never shown. */
 export interface Change {
-  /** The way through `Settings`; databases and tokens by name: `databases.shop.port`. */
+  /** The key as a file has it; databases, servers and tokens by name: `databases.shop.port`. */
   readonly path: string
   readonly kind: 'added' | 'removed' | 'changed'
   /** As text; `null` where there is nothing, and for whole databases and tokens. */
@@ -18,7 +19,7 @@ export function difference(
   after: Settings | Fingerprinted,
 ): readonly Change[] {
   const changes: Change[] = []
-  compare('', before, after, changes)
+  compare('', asWritten(before), asWritten(after), changes)
   return changes
 }
 
@@ -94,12 +95,15 @@ export const withoutQuery = (url: string): string => url.replace(/\?[\s\S]*$/, '
 
 function show(path: string, value: unknown): string | null {
   if (isNothing(value)) return null
-  if (/^mcpServers\..*\.reach\.url$/.test(path)) return withoutQuery(String(value))
-  // A program can be given its key on the command line, for want of another way.
-  if (/^mcpServers\..*\.reach\.args$/.test(path)) return '[arguments]'
+  // Before the names are looked at: a variable of a program may be called `url`.
   if (value instanceof Secret || isFingerprint(value)) return SECRET
+  if (/^mcpServers\..*\.url$/.test(path)) return withoutQuery(String(value))
+  // A program can be given its key on the command line, for want of another way.
+  if (/^mcpServers\..*\.args$/.test(path)) return '[arguments]'
   if (/^auth\.tokens\..*\.hash$/.test(path)) return `${String(value).slice(0, 12)}…`
   if (path.endsWith('.sslRootCert')) return '[certificate]'
+  if (path.endsWith('.toolFilter') && isRecord(value))
+    return `${String(value['mode'])} ${show('', value['tools'])}`
   if (isRecord(value)) return 'set'
   return Array.isArray(value) ? `[${value.join(', ')}]` : String(value)
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseDuration, parseExpiry } from './duration.ts'
+import { formatDuration, parseDuration, parseExpiry } from './duration.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -58,4 +58,14 @@ describe('parseDuration', () => {
   it.each(['', 'soon', '5', '-5s', Number.NaN, -1, 1.5, Number.POSITIVE_INFINITY])('refuses %j', (text) => {
     expect(parseDuration(text).ok).toBe(false)
   })
+})
+
+describe('formatDuration', () => {
+  it.each(['0ms', '250ms', '1s', '90s', '1500ms', '15m', '2h', '14d'])(
+    'says %s as it was written',
+    (text) => {
+      const read = parseDuration(text)
+      expect(read.ok && formatDuration(read.value)).toBe(text)
+    },
+  )
 })

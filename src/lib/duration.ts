@@ -45,3 +45,10 @@ export function parseDuration(text: string | number): Result<number, string> {
   const unit = match[2] as 'ms' | 's' | 'm' | 'h' | 'd' | 'w'
   return ok(Number(match[1]) * (unit === 'ms' ? 1 : UNITS_MS[unit]))
 }
+
+/** A length of time in the largest unit that says it exactly, as `parseDuration` reads it: `90s`, `2h`. */
+export function formatDuration(ms: number): string {
+  const units = ['d', 'h', 'm', 's'] as const
+  const unit = units.find((one) => ms >= UNITS_MS[one] && ms % UNITS_MS[one] === 0)
+  return unit === undefined ? `${ms}ms` : `${ms / UNITS_MS[unit]}${unit}`
+}

@@ -11,7 +11,7 @@ export type Observation =
   /** One setting that a changed configuration has otherwise, told before it is taken over. */
   | {
       readonly kind: 'config.changed'
-      /** The way through the settings: `mcpServers.files.limits.timeoutMs`. */
+      /** The key as a file has it: `mcpServers.files.timeout`. */
       readonly path: string
       readonly change: 'added' | 'removed' | 'changed'
       /** As text; `null` where there is nothing to show; `(changed)` for a secret. */

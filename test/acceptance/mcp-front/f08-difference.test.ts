@@ -52,8 +52,8 @@ describe('F8 changed configuration', () => {
     for (const line of [
       'auth.tokens.first.value: changed',
       'auth.tokens.second: added',
-      'mcpServers.files.rules.authTokens: added',
-      'mcpServers.files.limits.timeoutMs: 10000 → 20000',
+      'mcpServers.files.authTokens: added',
+      'mcpServers.files.timeout: 10s → 20s',
     ])
       expect(text.stdout).toContain(`  ${line}\n`)
     expect(text.stdout).not.toMatch(/f8-(?:first|second|argument)/)
@@ -83,7 +83,7 @@ describe('F8 changed configuration', () => {
     expect(told).toMatchObject([
       { path: 'auth.tokens.first' },
       { path: 'auth.tokens.second' },
-      { path: 'mcpServers.files.limits.timeoutMs', from: '10000', to: '20000' },
+      { path: 'mcpServers.files.timeout', from: '10s', to: '20s' },
     ])
     const last = log.findLastIndex(({ msg }) => msg === 'Configuration loaded')
     for (const line of told) expect(log.indexOf(line)).toBeLessThan(last)
