@@ -52,6 +52,7 @@ export async function openExplainer(settings: Settings, clock: Clock): Promise<P
       reload: runsNothing,
       close: runsNothing,
     },
+    lifelines: { hold: runsNothing },
     own,
     requestTimeoutMs: settings.limits.requestTimeoutMs,
     aggregate: settings.aggregate,

@@ -182,6 +182,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const upstreams = tracedUpstreams(endOnChange(servers, credentials), tracing)
     const backends = createBackends({
       upstreams,
+      lifelines: identity.lifelines,
       own: pipeline,
       requestTimeoutMs: limits.requestTimeoutMs,
       aggregate: settings.aggregate,

@@ -1,5 +1,6 @@
 import type { AuditEvent } from '../../src/audit/entry.ts'
 import type { Caller, CredentialKind } from '../../src/identity/caller.ts'
+import { Lifelines } from '../../src/identity/lifelines.ts'
 import type { Grant } from '../../src/identity/grant.ts'
 import type { Params } from '../../src/lib/json-rpc.ts'
 import type { Observation } from '../../src/observe/observation.ts'
@@ -44,6 +45,7 @@ export function openBackends(servers: readonly SdkServer[]): BackendsHarness {
   const backends = createBackends({
     ...parts,
     upstreams,
+    lifelines: new Lifelines(),
     own,
     requestTimeoutMs: 30_000,
     aggregate: { delimiter: '__', listTimeoutMs: 1_000 },

@@ -1,3 +1,4 @@
+import { Lifelines } from '../../src/identity/lifelines.ts'
 import type { CredentialRecord } from '../../src/upstreams/credentials/stored.ts'
 import type { CredentialPlace } from '../../src/upstreams/user-credentials.ts'
 import { refusal } from '../../src/access/refusal.ts'
@@ -227,6 +228,7 @@ export function controlParts(clock: Clock, tools = plainTools, servers: readonly
   const serverInfo = { name: 'Postern', version: '0.0.1' }
   const backends = createBackends({
     upstreams,
+    lifelines: new Lifelines(),
     own: pipeline,
     requestTimeoutMs: 30_000,
     aggregate: { delimiter: '__', listTimeoutMs: 2_000 },

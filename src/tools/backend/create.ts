@@ -1,5 +1,6 @@
 import type { Refusal } from '../../access/refusal.ts'
 import type { Caller } from '../../identity/caller.ts'
+import type { Lifelines } from '../../identity/lifelines.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Upstreams } from '../../upstreams/upstream.ts'
 import type { Pipeline } from '../call.ts'
@@ -12,6 +13,7 @@ import { unknownServer } from './unknown-server.ts'
 
 export interface BackendsParts extends RecordParts {
   readonly upstreams: Upstreams
+  readonly lifelines: Pick<Lifelines, 'hold'>
   /** Postern's own tools, which the aggregate has beside those of the servers. */
   readonly own: Pipeline
   /** Milliseconds after which a call of an own tool is stopped; those of servers have the time of their server. */
@@ -68,6 +70,7 @@ export function createBackends(parts: BackendsParts): OpenBackends {
     names,
     listTimeoutMs: parts.aggregate.listTimeoutMs,
     serverInfo: { ...parts.serverInfo },
+    lifelines: parts.lifelines,
     clock: parts.clock,
     observe: parts.observe,
   })

@@ -1,5 +1,6 @@
 import { type Refusal, refusal } from '../../../access/refusal.ts'
 import type { Caller } from '../../../identity/caller.ts'
+import type { Lifelines } from '../../../identity/lifelines.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import type { Params } from '../../../lib/json-rpc.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
@@ -20,6 +21,7 @@ export interface AggregateParts {
   readonly requestTimeoutMs: number
   readonly names: Names
   readonly listTimeoutMs: number
+  readonly lifelines: Pick<Lifelines, 'hold'>
   readonly serverInfo: Params
   readonly clock: Clock
   readonly observe: Observe

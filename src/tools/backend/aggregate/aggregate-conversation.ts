@@ -338,7 +338,7 @@ export class AggregateConversation implements GuardedConversation {
       // Nobody's end but its own: the other servers go on, and this one is begun again when it is needed.
       ended: () => undefined,
     }
-    const member = new Member(backend, asker, this.#client, inbox, this.#parts.clock)
+    const member = new Member(backend, asker, this.#client, inbox, this.#parts)
     if (this.#logLevel !== undefined) member.setLogLevel(this.#logLevel)
     if (this.#wanted !== undefined) member.setListening(this.#wanted)
     this.#members.set(server, member)

@@ -1,6 +1,8 @@
 import type { Refusal } from '../../../access/refusal.ts'
 import type { Caller } from '../../../identity/caller.ts'
+import type { Lifelines } from '../../../identity/lifelines.ts'
 import type { Clock } from '../../../lib/clock.ts'
+import { Fault } from '../../../lib/fault.ts'
 import { ok, type Result } from '../../../lib/result.ts'
 import type { ClientFacts, Inbox, Listening } from '../../../upstreams/conversation.ts'
 import type { GuardedConversation } from '../backend.ts'
@@ -29,6 +31,7 @@ export class Member {
   readonly #client: ClientFacts
   readonly #inbox: Inbox
   readonly #clock: Clock
+  readonly #lifelines: Pick<Lifelines, 'hold'>
   readonly #closed = new AbortController()
   #opening: Promise<Result<GuardedConversation, Refusal>> | undefined
   #current: GuardedConversation | undefined
@@ -41,13 +44,20 @@ export class Member {
   #retryMs = FIRST_RETRY_MS
   #cancelRetry: (() => void) | undefined
 
-  constructor(backend: ServerBackend, asker: Asker, client: ClientFacts, inbox: Inbox, clock: Clock) {
+  constructor(
+    backend: ServerBackend,
+    asker: Asker,
+    client: ClientFacts,
+    inbox: Inbox,
+    { clock, lifelines }: { readonly clock: Clock; readonly lifelines: Pick<Lifelines, 'hold'> },
+  ) {
     this.server = backend.server
     this.backend = backend
     this.#asker = asker
     this.#client = client
     this.#inbox = inbox
     this.#clock = clock
+    this.#lifelines = lifelines
   }
 
   /** The conversation, when it is open. */
@@ -112,10 +122,10 @@ export class Member {
         if (!ended && !this.#closed.signal.aborted) this.#inbox.notification(method, params)
       },
       ask: (method, params, signal) => this.#inbox.ask(method, params, signal),
-      ended: () => {
+      ended: (fault) => {
         ended = true
         if (this.#current === opened) this.#current = undefined
-        this.#tryAgainLater()
+        this.#tryAgainLater(fault)
       },
     }
     const answer = await this.backend.open(asker.caller, this.#client, inbox, this.#closed.signal)
@@ -154,22 +164,38 @@ export class Member {
     }
   }
 
-  /** Only for a client that waits to be told something: anybody else asks again. */
-  #tryAgainLater(): void {
+  /**
+   * Only for a client that waits to be told something: anybody else asks again. And only under the grant that was
+   * asked with: one that has changed may not reach this server any more, which the next request finds out.
+   */
+  #tryAgainLater(fault: unknown): void {
     if (this.#closed.signal.aborted || (this.#listening === undefined && this.subscriptions.size === 0))
       return
     this.#cancelRetry?.()
-    this.#cancelRetry = this.#clock.after(this.#retryMs, () => {
+    if (fault instanceof Fault && fault.code === 'credential_changed') return
+    let over = false
+    const cancel = this.#clock.after(this.#retryMs, () => {
       this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS)
       this.get(this.#asker).then(
         (answer) => {
+          if (over && answer.ok && this.#current === answer.value) {
+            this.#current.close()
+            this.#current = undefined
+          }
           // A refusal is an answer: the next request of the client asks again.
-          if (!answer.ok) this.#cancelRetry = undefined
+          this.#cancelRetry?.()
         },
-        () => {
-          this.#tryAgainLater()
+        (again: unknown) => {
+          if (!over) this.#tryAgainLater(again)
         },
       )
     })
+    const release = this.#lifelines.hold(this.#asker.caller.credential.id, () => this.#cancelRetry?.())
+    this.#cancelRetry = () => {
+      this.#cancelRetry = undefined
+      over = true
+      cancel()
+      release()
+    }
   }
 }
