@@ -1,14 +1,11 @@
-import { Bag } from '../lib/bag.ts'
 import { Fault } from '../lib/fault.ts'
 import { isObject, type Params } from '../lib/json-rpc.ts'
+import { type Numbered, NumberedBag } from '../lib/numbered-bag.ts'
 import type { Exchange, LinkListener, OpenRequest, RpcLink, RpcMessage, RpcResponse } from './link.ts'
 import { parseMessages, readMessage } from './read-messages.ts'
 import { writeMessage } from './write-message.ts'
 
-/**
- * A server that answers nothing must not make us keep more requests than this. It is also what ids are made with: the
- * place of a request among those that are open, and a number that makes it unique (see `Bag` for why no `Map`).
- */
+/** A server that answers nothing must not make us keep more requests than this. */
 const MOST_PENDING = 4_096
 
 /** A duplex stream of messages: the pipes of a process, or an event stream and the address to post to. */
@@ -39,8 +36,7 @@ export interface Receipt {
 export class ChannelLink implements RpcLink {
   readonly singleStream = true
   readonly #channel: Channel
-  readonly #pending = new Bag<Pending>()
-  #count = 0
+  readonly #pending = new NumberedBag<Pending>()
   #lastId = 0
   #listener: LinkListener | undefined
   #ended: Error | undefined
@@ -68,10 +64,10 @@ export class ChannelLink implements RpcLink {
     }
     const { promise: answer, resolve, reject } = Promise.withResolvers<RpcResponse>()
     const { signal, headers } = exchange
-    const pending: Pending = { id: 0, place: 0, signal, resolve, reject, onAbort: undefined }
-    pending.place = this.#pending.add(pending)
-    pending.id = this.#newId(pending.place)
-    const { id } = pending
+    const pending: Pending = { number: 0, signal, resolve, reject, onAbort: undefined }
+    this.#pending.add(pending)
+    const id = pending.number
+    this.#lastId = id
     const over = signal.aborted ? (signal.reason as Error) : this.#ended
     if (over !== undefined) {
       this.#settle(pending)
@@ -132,7 +128,7 @@ export class ChannelLink implements RpcLink {
         continue
       }
       if (isResponse(message)) {
-        const pending = this.#find(message.id)
+        const pending = this.#pending.find(message.id)
         if (pending && this.#settle(pending)) pending.resolve(message)
         else unasked += 1
         continue
@@ -162,33 +158,20 @@ export class ChannelLink implements RpcLink {
     for (const pending of this.#pending) if (this.#settle(pending)) pending.reject(this.#ended)
   }
 
-  /** Rises with every request, and says where it is: ids are used once, places again and again. */
-  #newId(place: number): number {
-    this.#count += 1
-    this.#lastId = this.#count * MOST_PENDING + place
-    return this.#lastId
-  }
-
-  #find(id: unknown): Pending | undefined {
-    const pending = typeof id === 'number' ? this.#pending.at(id % MOST_PENDING) : undefined
-    return pending?.id === id ? pending : undefined
-  }
-
   /** Forgets a request; false when somebody else did. */
   #settle(pending: Pending): boolean {
-    if (this.#pending.at(pending.place) !== pending) return false
-    this.#pending.remove(pending.place)
+    if (!this.#pending.remove(pending)) return false
     if (pending.onAbort) pending.signal.removeEventListener('abort', pending.onAbort)
     return true
   }
 
   #aborted(pending: Pending): void {
-    const { signal, id } = pending
+    const { signal, number } = pending
     if (!this.#settle(pending)) return
     pending.reject(signal.reason)
     if (!(signal.reason instanceof Fault) || signal.reason.code !== 'upstream_timeout') return
     // Requests that waited side by side are one sign, not several.
-    if (id <= this.#silentUpTo) return
+    if (number <= this.#silentUpTo) return
     this.#silentUpTo = this.#lastId
     this.#silentTimeouts += 1
     this.#channel.silent?.(this.#silentTimeouts)
@@ -196,7 +179,7 @@ export class ChannelLink implements RpcLink {
 
   #failPending(value: unknown, fault: Error): boolean {
     const id = isObject(value) && value['method'] === undefined ? value['id'] : undefined
-    const pending = this.#find(id)
+    const pending = this.#pending.find(id)
     if (!pending || !this.#settle(pending)) return false
     pending.reject(fault)
     return true
@@ -206,9 +189,8 @@ export class ChannelLink implements RpcLink {
 /** Messages kept for the first listener. */
 const MOST_EARLY = 16
 
-interface Pending {
-  id: number
-  place: number
+/** Its number is the id of the request. */
+interface Pending extends Numbered {
   readonly signal: AbortSignal
   readonly resolve: (response: RpcResponse) => void
   readonly reject: (reason: unknown) => void

@@ -1,7 +1,7 @@
 import { isObject, type Params, type RequestId } from '../lib/json-rpc.ts'
+import { type Numbered, NumberedBag } from '../lib/numbered-bag.ts'
 import type { Exchange, LinkListener, OpenRequest, RpcLink, ServerMessage } from './link.ts'
-
-const SUBSCRIPTION_ID = 'io.modelcontextprotocol/subscriptionId'
+import { subscriptionOf } from './stateless-meta.ts'
 
 /**
  * Lets several stateless conversations use one stream as if each had its own: a notification reaches the view
@@ -11,9 +11,9 @@ export class LinkViews {
   readonly #link: RpcLink
   readonly #strangers: boolean
   readonly #views = new Set<View>()
-  readonly #owners = new Map<RequestId, Owner>()
-  readonly #tokens = new Map<number, { readonly view: View; readonly token: unknown }>()
-  #lastToken = 0
+  readonly #running = new NumberedBag<Running>()
+  /** The requests that stay open, whose messages name them. */
+  readonly #subscriptions = new Map<RequestId, View>()
 
   /** @param strangers true when the views belong to several callers */
   constructor(link: RpcLink, strangers: boolean) {
@@ -38,7 +38,10 @@ export class LinkViews {
       listen: (listener) => {
         view.listener = listener
       },
-      request: (message, exchange) => this.#request(view, message, exchange),
+      request: (message, exchange) =>
+        message.method === 'subscriptions/listen'
+          ? this.#subscribe(view, message, exchange)
+          : this.#request(view, message, exchange),
       send: (message) => {
         this.#link.send(message)
       },
@@ -53,34 +56,47 @@ export class LinkViews {
     }
   }
 
+  /** Every view counts its own progress tokens from one: they are replaced by numbers of this stream. */
   #request(
     view: View,
     { method, params }: { readonly method: string; readonly params: Params },
     exchange: Exchange,
   ): OpenRequest {
-    // Every view counts its own tokens from one.
     const meta = params['_meta']
     const token = isObject(meta) ? meta['progressToken'] : undefined
-    const own = token === undefined ? undefined : (this.#lastToken += 1)
-    if (own !== undefined) this.#tokens.set(own, { view, token })
+    const running: Running = { number: 0, view, token }
+    this.#running.add(running)
     const open = this.#link.request(
       {
         method,
         params:
-          own === undefined || !isObject(meta)
+          token === undefined || !isObject(meta)
             ? params
-            : { ...params, _meta: { ...meta, progressToken: own } },
+            : { ...params, _meta: { ...meta, progressToken: running.number } },
       },
       exchange,
     )
-    this.#owners.set(open.id, { view, method })
-    const over = (): void => {
-      this.#owners.delete(open.id)
-      if (own !== undefined) this.#tokens.delete(own)
-    }
     return {
       id: open.id,
-      answer: open.answer.finally(over),
+      answer: open.answer.finally(() => {
+        this.#running.remove(running)
+      }),
+    }
+  }
+
+  /** One that stays open as long as its conversation: nothing but what names it belongs to it. */
+  #subscribe(
+    view: View,
+    message: { readonly method: string; readonly params: Params },
+    exchange: Exchange,
+  ): OpenRequest {
+    const open = this.#link.request(message, exchange)
+    this.#subscriptions.set(open.id, view)
+    return {
+      id: open.id,
+      answer: open.answer.finally(() => {
+        this.#subscriptions.delete(open.id)
+      }),
     }
   }
 
@@ -91,16 +107,15 @@ export class LinkViews {
     }
     const { method, params } = message
     if (method === 'notifications/progress') {
-      const known = this.#tokens.get(params['progressToken'] as number)
-      return known?.view.listener?.message({
+      const running = this.#running.find(params['progressToken'])
+      return running?.view.listener?.message({
         ...message,
-        params: { ...params, progressToken: known.token },
+        params: { ...params, progressToken: running.token },
       })
     }
-    const meta = params['_meta']
-    const subscription = isObject(meta) ? meta[SUBSCRIPTION_ID] : undefined
-    if (typeof subscription === 'string' || typeof subscription === 'number')
-      return this.#owners.get(subscription)?.view.listener?.message(message)
+    const named = method === 'notifications/cancelled' ? params['requestId'] : subscriptionOf(params)
+    if (typeof named === 'string' || typeof named === 'number')
+      return this.#subscriptions.get(named)?.listener?.message(message)
     return this.#likely()?.listener?.message(message)
   }
 
@@ -121,20 +136,15 @@ export class LinkViews {
    * strangers nobody's: a call may go on telling when it is over and only those of another caller run.
    */
   #likely(): View | undefined {
-    if (this.#strangers) return undefined
-    let last: View | undefined
-    for (const { view, method } of this.#owners.values()) {
-      // Stays open as long as its conversation, and has messages that name it.
-      if (method === 'subscriptions/listen') continue
-      last = view
-    }
-    return last
+    return this.#strangers ? undefined : this.#running.latest(() => true)?.view
   }
 }
 
-interface Owner {
+/** A request of a view; its number is its progress token on the stream. */
+interface Running extends Numbered {
   readonly view: View
-  readonly method: string
+  /** The progress token that the view knows it by. */
+  readonly token: unknown
 }
 
 interface View {
