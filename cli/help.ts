@@ -54,10 +54,7 @@ export function overview(
   const left = widest([...all.map((command) => command.name), ...GLOBAL_OPTIONS.map(optionLabel)])
   const sections = [
     `${style.bold('Postern')} ${style.dim(version)}\n` +
-      wrap(
-        'One guarded door in front of MCP servers, PostgreSQL databases and internal HTTP APIs.',
-        usable(width),
-      ).join('\n'),
+      wrap('One guarded door in front of MCP servers and PostgreSQL databases.', usable(width)).join('\n'),
     `${style.bold('Usage')}\n${indented('postern COMMAND [OPTIONS]')}`,
     ...groups.map(([heading, commands]) =>
       section(

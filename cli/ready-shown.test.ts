@@ -10,6 +10,7 @@ const first: Ready = {
   dataDir: '/srv/postern',
   authentication: true,
   hasDatabase: true,
+  servers: [],
 }
 const later: Ready = { ...first, token: null }
 
@@ -39,6 +40,15 @@ describe('what serve shows when it is ready', () => {
 
   it('offers no query where there is no database', () => {
     expect(readyText({ ...first, hasDatabase: false }, style)).not.toContain('query_database')
+  })
+
+  it('names the servers behind it, and says so when there is nothing yet', () => {
+    expect(readyText({ ...later, servers: ['wiki', 'files'] }, style)).toContain('Servers:  wiki, files')
+    const many = Array.from({ length: 11 }, (_, at) => `s${at}`)
+    expect(readyText({ ...later, servers: many }, style)).toContain('s6, s7 and 3 more')
+    expect(readyText({ ...later, hasDatabase: false }, style)).toContain('Nothing is behind it yet')
+    for (const some of [later, { ...later, hasDatabase: false, servers: ['wiki'] }])
+      expect(readyText(some, style)).not.toContain('Nothing is behind it')
   })
 
   it('says so when nobody is asked for a token', () => {

@@ -12,7 +12,12 @@ export interface Ready {
   readonly dataDir: string
   readonly authentication: boolean
   readonly hasDatabase: boolean
+  /** Names of the MCP servers behind it. */
+  readonly servers: readonly string[]
 }
+
+/** Names that are shown one by one; of more, how many there are. */
+const MOST_NAMES = 8
 
 /** What `serve --json` answers when it is ready. `token` is there on the first start only. */
 export const readyDocument = (ready: Ready): Readonly<Record<string, unknown>> => ({
@@ -32,6 +37,7 @@ export function readyText(ready: Ready, style: Style): string {
     [
       ['MCP', mcp],
       ['REST', `${mcp}/tools`],
+      ...(ready.servers.length === 0 ? [] : [['Servers', serverNames(ready.servers)] as const]),
       ['Data', ready.dataDir],
       ...(ready.authentication
         ? []
@@ -42,11 +48,23 @@ export function readyText(ready: Ready, style: Style): string {
   return [
     `${style.bold('Postern')} ${style.dim(version())} is ready at ${style.bold(ready.url)}`,
     facts,
+    ...(ready.hasDatabase || ready.servers.length > 0 ? [] : [NOTHING_YET]),
     ...(ready.token === null ? [] : firstSteps(ready.token, ready, mcp, style)),
     style.dim('Ctrl-C stops it.'),
     '',
   ].join('\n\n')
 }
+
+const NOTHING_YET = [
+  'Nothing is behind it yet. A postern.yaml names databases and MCP servers: "postern config init"',
+  'writes one to fill in, "postern config import FILE" makes one of the servers that an assistant has,',
+  'and "postern serve --demo" brings a database to try it with.',
+].join('\n')
+
+const serverNames = (names: readonly string[]): string =>
+  names.length > MOST_NAMES
+    ? `${names.slice(0, MOST_NAMES).join(', ')} and ${names.length - MOST_NAMES} more`
+    : names.join(', ')
 
 function firstSteps(token: Secret, ready: Ready, mcp: string, style: Style): readonly string[] {
   const bearer = '"Authorization: Bearer $POSTERN_TOKEN"'

@@ -164,6 +164,7 @@ async function announce(
     dataDir: settings.dataDir,
     authentication: settings.auth.enabled,
     hasDatabase: demo || settings.databases.length > 0,
+    servers: settings.mcpServers.map(({ name }) => name),
   }
   invocation.answer(readyDocument(facts), readyText(facts, invocation.style))
 }

@@ -25,7 +25,7 @@ export const command: Command = {
         [
           server.name,
           [
-            server.transport,
+            server.transport === 'auto' ? 'transport found out' : server.transport,
             `level ${server.level}`,
             server.auth_tokens === null
               ? 'any valid credential'

@@ -29,7 +29,7 @@ export function checkServers(root: MapNode, delimiter: string | undefined, conte
       context.report.problem(
         'config_conflict',
         context.places.get(memberPath('mcpServers', name)) ?? { where, path: memberPath('mcpServers', name) },
-        `cannot be told from the names of its tools: rename it, or change aggregate.delimiter (${delimiter})`,
+        `would run together with the names of its tools, which ${delimiter} sets apart: rename it, or change aggregate.delimiter`,
       )
     for (const { text, node } of wordsOf(entryOf(value, 'authTokens'))) {
       if (tokenNames.includes(text)) continue

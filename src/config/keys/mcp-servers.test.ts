@@ -284,7 +284,7 @@ mcpServers:
       'mcpServers.Files.env  belongs to a command',
       'mcpServers.Files.concurrency',
       'mcpServers.Files.headers.Host',
-      'mcpServers.a__b  cannot be told',
+      'mcpServers.a__b  would run together',
       'mcpServers.a__b  needs a command or a url',
     ])
       expect(problems.join('\n')).toContain(part)

@@ -209,9 +209,13 @@ function checkStdio(parts: Partial<Values>, wrong: Wrong): void {
 }
 
 function checkHttp(parts: Partial<Values>, wrong: Wrong): void {
+  // Nothing else can be judged: most likely one of the two is misspelt.
+  if (parts.url === null) {
+    wrong('config_missing', '', 'needs a command or a url')
+    return
+  }
   for (const member of ['cwd', 'process', 'args', 'env'] as const)
     if (isGiven(parts[member])) wrong('config_conflict', member, 'belongs to a command, not to a url')
-  if (parts.url === null) wrong('config_missing', '', 'needs a command or a url')
   const names = (parts.headers ?? []).map(({ name }) => name.toLowerCase())
   const doubled = names.find((name, index) => names.indexOf(name) !== index)
   if (doubled !== undefined)
