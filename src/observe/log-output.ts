@@ -2,7 +2,7 @@ import { write, writeSync } from 'node:fs'
 import type { Clock } from '../lib/clock.ts'
 
 /** Written when so much waits, or after `FLUSH_MS`. Characters. */
-const ENOUGH_TO_WRITE = 8_192
+const ENOUGH_TO_WRITE = 65_536
 const FLUSH_MS = 100
 
 /** After a failed write the same lines are tried again this much later. */

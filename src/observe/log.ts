@@ -1,6 +1,7 @@
 import { type DestinationStream, pino } from 'pino'
 import { systemClock } from '../lib/clock.ts'
 import { describe, type Severity } from './describe.ts'
+import { jsonLine } from './json-line.ts'
 import { LogOutput } from './log-output.ts'
 import type { Observe } from './observation.ts'
 
@@ -46,7 +47,10 @@ export function jsonLog(level: Severity, destination: DestinationStream): Observ
   )
   return (observation) => {
     const { severity, msg, fields } = describe(observation)
-    log[severity](fields, msg)
+    if (RANK[severity] < RANK[level]) return
+    const line = jsonLine(severity, msg, fields, Date.now())
+    if (line === undefined) log[severity](fields, msg)
+    else destination.write(line)
   }
 }
 
