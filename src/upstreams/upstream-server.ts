@@ -16,6 +16,7 @@ import type { UpstreamOptions } from './options.ts'
 import { problemOf } from './problem.ts'
 import type { Reach } from './reach.ts'
 import { RunningRequests } from './running-requests.ts'
+import { shareOf } from './share.ts'
 import type { UpstreamStatus } from './status.ts'
 import type { Upstream } from './upstream.ts'
 import type { UserCredentials } from './user-credentials.ts'
@@ -36,6 +37,8 @@ export class UpstreamServer implements Upstream {
   readonly #reach: Reach
   readonly #parts: UpstreamServerParts
   readonly #conversations = new Set<BoundedConversation>()
+  /** Conversations that are open or being begun, by credential. */
+  readonly #perCredential = new Map<string, number>()
   readonly #running: RunningRequests
   readonly #backoff = new Backoff()
   #beginning = 0
@@ -119,11 +122,16 @@ export class UpstreamServer implements Upstream {
     let conversation: BoundedConversation | undefined
     let endedEarly: Error | undefined
     const time = deadline(clock, limits.connectTimeoutMs, () => this.#late(), signal)
-    const release = lifelines.hold(caller.credential.id, (reason) => {
+    this.#count(caller, 1)
+    const unhold = lifelines.hold(caller.credential.id, (reason) => {
       const fault = credentialEnded(reason)
       time.abort(fault)
       conversation?.end(fault)
     })
+    const release = (): void => {
+      unhold()
+      this.#count(caller, -1)
+    }
     this.#beginning += 1
     try {
       const inner = await this.#reach.converse({
@@ -189,11 +197,19 @@ export class UpstreamServer implements Upstream {
       })
     // A process is shared, and counted where it is started; a session is somebody's own.
     const { reach, limits } = this.options
+    if (reach.kind === 'stdio') return
     const open = this.#conversations.size + this.#beginning
-    if (reach.kind === 'http' && open >= limits.conversations)
+    const own = this.#perCredential.get(caller.credential.id) ?? 0
+    if (open >= limits.conversations || own >= shareOf(limits.conversations))
       throw new Fault('upstream_busy', `MCP server "${this.name}" has as many conversations as it may.`, {
         retryAfterS: 1,
       })
+  }
+
+  #count({ credential: { id } }: Caller, more: 1 | -1): void {
+    const count = (this.#perCredential.get(id) ?? 0) + more
+    if (count === 0) this.#perCredential.delete(id)
+    else this.#perCredential.set(id, count)
   }
 
   #waiting(caller: Caller): ReturnType<Backoff['waiting']> {

@@ -6,6 +6,7 @@ import type { ClientFacts, Conversation } from '../conversation.ts'
 import type { StdioReach, UpstreamOptions } from '../options.ts'
 import type { ConverseRequest, OpenStdioReach, Reach, ReachFacts, ReachParts, StdioParts } from '../reach.ts'
 import { processEnvironment } from './environment.ts'
+import { shareOf } from '../share.ts'
 import type { Era } from './era.ts'
 import { SharedProcess } from './shared-process.ts'
 
@@ -16,6 +17,8 @@ export const openStdioReach: OpenStdioReach = (options, parts) => new ProcessRea
 
 interface Kept {
   readonly process: SharedProcess
+  /** Null where it is for all. */
+  readonly credentialId: string | null
   readonly release: () => void
 }
 
@@ -84,8 +87,10 @@ class ProcessReach implements Reach {
     const { reach, name, limits, userCredential } = this.#options
     const { clock, observe, lifelines, environment } = this.#parts
     const most = limits.conversations
+    const mine = [...this.#kept.values()].filter((kept) => kept.credentialId === credentialId)
+    const tooMany = credentialId !== null && mine.length >= shareOf(most) && !endIdle(mine)
     // Those that are ending count, too: otherwise endings could be piled up.
-    if ((this.#kept.size >= most && !this.#endIdle()) || this.#going.size >= 2 * most)
+    if (tooMany || (this.#kept.size >= most && !endIdle(this.#kept.values())) || this.#going.size >= 2 * most)
       throw new Fault('upstream_busy', `MCP server "${name}" has as many processes as it may.`, {
         retryAfterS: 1,
       })
@@ -133,22 +138,12 @@ class ProcessReach implements Reach {
         : lifelines.hold(credentialId, () => {
             process.end('at once', new Fault('credential_changed', 'The credential ended.'))
           })
-    this.#kept.set(key, { process, release })
+    this.#kept.set(key, { process, credentialId, release })
     const gone = process.gone.finally(() => {
       this.#going.delete(gone)
     })
     this.#going.add(gone)
     return process
-  }
-
-  /** Makes room: a process that only lingers is ended. */
-  #endIdle(): boolean {
-    for (const { process } of this.#kept.values()) {
-      if (!process.idle) continue
-      process.end('kindly')
-      return true
-    }
-    return false
   }
 
   /** What a process that many share is told: it has no client that it could ask anything. */
@@ -159,6 +154,16 @@ class ProcessReach implements Reach {
   #gone(): Fault {
     return new Fault('upstream_unavailable', `MCP server "${this.#options.name}" is not there any more.`)
   }
+}
+
+/** Makes room: a process that only lingers is ended. */
+function endIdle(kept: Iterable<Kept>): boolean {
+  for (const { process } of kept) {
+    if (!process.idle) continue
+    process.end('kindly')
+    return true
+  }
+  return false
 }
 
 /** A process that was told one thing of its client must not serve another that declared less. */
