@@ -22,7 +22,7 @@ export interface Conversation {
    * revision: where it has no such request, the conversation keeps what was asked and does the equivalent.
    */
   request(call: OutgoingRequest): Promise<Answer>
-  /** Sends a notification, such as `notifications/roots/list_changed`; dropped where the revision has none. */
+  /** Sends a notification, such as `notifications/roots/list_changed`; dropped where the revision has none, or too much waits to be sent. */
   notify(method: string, params: Params): void
   /**
    * Asks to be told of changes, through `Inbox.notification`. Replaces what was asked before; resolves to what

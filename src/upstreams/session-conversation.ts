@@ -32,6 +32,8 @@ export class SessionConversation implements Conversation, Attached {
   readonly #subscribed = new Set<string>()
   #wanted: Listening = {}
   #logLevel: string | undefined
+  /** Choices of what to hear are made one after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
   #closed = false
 
   /** @param onClose called when this side closed it */
@@ -78,22 +80,30 @@ export class SessionConversation implements Conversation, Attached {
     if (!this.#closed) this.#peer.notify(method, params)
   }
 
-  async listen(wanted: Listening): Promise<Listening> {
+  listen(wanted: Listening): Promise<Listening> {
+    const turn = this.#turn.then(() => this.#listenTo(wanted))
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+
+  async #listenTo(wanted: Listening): Promise<Listening> {
     const can = (capability: string): boolean => this.#can(capability, 'listChanged')
     const before = this.#listening
     const asked = new Set((wanted.resourceSubscriptions ?? []).slice(0, MOST_SUBSCRIPTIONS))
     const kept = this.#can('resources', 'subscribe') ? asked : new Set<string>()
+    const added = [...kept].filter((uri) => !before.has(uri))
     this.#wanted = wanted
-    const accepted = new Set<string>()
     // At once from here on: what is told between the answer and the next line must not be lost.
-    this.#listening = new Set([...before, ...kept])
-    await Promise.all(
-      [...kept].map(async (uri) => {
-        if (before.has(uri) || (await this.#peer.subscribe(uri)).kind === 'result') accepted.add(uri)
-      }),
-    )
+    this.#listening = new Set([...before, ...added])
+    const answers = await Promise.allSettled(added.map((uri) => this.#peer.subscriptions.add(uri)))
+    const refused = new Set(added.filter((_, at) => !isAgreed(answers[at])))
+    const accepted = new Set([...kept].filter((uri) => !refused.has(uri)))
+    // Closing took back what was asked for, and nothing more is wanted.
+    if (this.#closed) return {}
     this.#listening = accepted
-    await Promise.all([...before].filter((uri) => !asked.has(uri)).map((uri) => this.#peer.unsubscribe(uri)))
+    for (const uri of before) if (!kept.has(uri)) this.#leave(uri)
+    const failed = answers.find((answer) => answer.status === 'rejected')
+    if (failed) throw failed.reason
     return {
       ...(wanted.toolsListChanged === true && can('tools') ? { toolsListChanged: true } : {}),
       ...(wanted.promptsListChanged === true && can('prompts') ? { promptsListChanged: true } : {}),
@@ -126,8 +136,7 @@ export class SessionConversation implements Conversation, Attached {
     if (this.#closed) return
     this.#closed = true
     if (this.#peer.ended === undefined) {
-      for (const uri of [...this.#listening, ...this.#subscribed])
-        this.#peer.unsubscribe(uri).catch(() => undefined)
+      for (const uri of [...this.#listening, ...this.#subscribed]) this.#leave(uri)
     }
     this.#peer.detach(this)
     this.#onClose()
@@ -138,14 +147,24 @@ export class SessionConversation implements Conversation, Attached {
     if (this.#subscribed.size >= MOST_SUBSCRIPTIONS)
       return { kind: 'error', error: { code: -32_603, message: 'Too many subscriptions.' } }
     this.#subscribed.add(uri)
-    const answer = await this.#peer.subscribe(uri)
-    if (answer.kind === 'error') this.#subscribed.delete(uri)
-    return answer
+    try {
+      const answer = await this.#peer.subscriptions.add(uri)
+      if (answer.kind === 'error') this.#subscribed.delete(uri)
+      return answer
+    } catch (fault) {
+      this.#subscribed.delete(uri)
+      throw fault
+    }
   }
 
   async #unsubscribe(uri: string): Promise<Answer> {
     if (!this.#subscribed.delete(uri)) return { kind: 'result', result: {} }
-    return this.#peer.unsubscribe(uri)
+    return this.#peer.subscriptions.remove(uri)
+  }
+
+  /** A server that cannot be told so tells on, and nobody listens. */
+  #leave(uri: string): void {
+    this.#peer.subscriptions.remove(uri).catch(() => undefined)
   }
 
   #can(capability: string, part?: string): boolean {
@@ -153,3 +172,6 @@ export class SessionConversation implements Conversation, Attached {
     return isObject(declared) && (part === undefined || declared[part] === true)
   }
 }
+
+const isAgreed = (answer: PromiseSettledResult<Answer> | undefined): boolean =>
+  answer?.status === 'fulfilled' && answer.value.kind === 'result'

@@ -1,23 +1,15 @@
-import { Bag } from '../lib/bag.ts'
 import { Fault } from '../lib/fault.ts'
 import { isObject, type Params, type RequestId } from '../lib/json-rpc.ts'
-import { isSessionRevision, LATEST_SESSION_REVISION } from '../lib/revisions.ts'
+import { type Numbered, NumberedBag } from '../lib/numbered-bag.ts'
 import type { Beginning } from './beginning.ts'
-import type { Answer, Ask, AskAnswer, Inbox, OutgoingRequest, ServerFacts } from './conversation.ts'
+import type { Answer, Ask, Inbox, OutgoingRequest, ServerFacts } from './conversation.ts'
 import { deadline } from './deadline.ts'
 import { isDeclared } from './declared.ts'
+import { initialize } from './initialize.ts'
 import type { RpcLink, RpcNotification, RpcRequest, RpcResponse, ServerMessage } from './link.ts'
-import { unlessAborted } from './unless-aborted.ts'
 import { isWanted, mostTelling } from './log-level.ts'
-
-/** More than any limit of requests: tokens are made of a request's number and its place. */
-const MOST_RUNNING = 65_536
-
-/** Requests of a server that wait for an answer. */
-const MOST_ASKED = 64
-
-/** Addresses of which one server is asked to tell changes. */
-const MOST_SUBSCRIPTIONS = 10_000
+import { MOST_QUESTIONS, Questions } from './questions.ts'
+import { Subscriptions } from './subscriptions.ts'
 
 /** What conversations on one peer know of each other. */
 export interface Attached {
@@ -29,11 +21,10 @@ export interface Attached {
   wantsUpdatesOf(uri: string, exactly: boolean): boolean
 }
 
-interface Running {
+/** A request that runs; its number is its progress token. */
+interface Running extends Numbered {
   readonly owner: Attached
   readonly call: OutgoingRequest
-  /** The later of two has the higher number. */
-  readonly number: number
   /** Requests of the server that the client was asked on behalf of this one; false where that is a guess. */
   readonly asks: Map<AbortController, boolean>
 }
@@ -51,10 +42,10 @@ export class SessionPeer {
   /** What is not for one caller is for none: log messages of one must not reach another. */
   readonly #strangers: boolean
   readonly #attached = new Set<Attached>()
-  readonly #running = new Bag<Running>()
-  readonly #asked = new Map<RequestId, AbortController>()
-  readonly #subscriptions = new Map<string, number>()
-  #number = 0
+  readonly #running = new NumberedBag<Running>()
+  readonly #questions = new Questions()
+  /** What the server tells of because a conversation asked for it. */
+  readonly subscriptions = new Subscriptions((method, uri) => this.#own(method, { uri }))
   #level: string | undefined
   #ended: Error | undefined
 
@@ -76,46 +67,32 @@ export class SessionPeer {
    * Initialises a server.
    *
    * @param strangers true when conversations of several callers will share it
-   * @throws Fault `upstream_invalid` when the server refuses or answers in a revision nobody knows
+   * @throws Fault `upstream_*`: see `initialize`
    */
   static async begin(
     link: RpcLink,
     beginning: Omit<Beginning, 'inbox'>,
     strangers: boolean,
   ): Promise<SessionPeer> {
-    const { client, server, signal } = beginning
     let peer: SessionPeer | undefined
     const early: ServerMessage[] = []
     let ended: Error | undefined
     link.listen({
       message(message) {
         if (peer) peer.#heard(message, undefined)
-        else if (message.kind === 'request' && message.method === 'ping') reply(link, pong(message.id))
-        else if (early.length < MOST_ASKED) early.push(message)
+        else if (message.kind === 'request' && message.method === 'ping') send(link, pong(message.id))
+        else if (early.length < MOST_QUESTIONS) early.push(message)
       },
       closed(fault) {
         ended = fault
         if (peer) peer.#closed(fault)
       },
     })
-    const answer = await link.request(
-      {
-        method: 'initialize',
-        params: {
-          protocolVersion: isSessionRevision(client.revision) ? client.revision : LATEST_SESSION_REVISION,
-          capabilities: client.capabilities,
-          clientInfo: client.clientInfo,
-        },
-      },
-      { signal },
-    ).answer
-    const told = readFacts(answer, server)
-    const facts = strangers || beginning.asOne === true ? withoutTasks(told) : told
-    link.agreed(facts.revision)
-    link.send({ kind: 'notification', method: 'notifications/initialized', params: {} })
+    const facts = await initialize(link, beginning, strangers)
+    // It answered with its last words.
+    if (ended !== undefined) throw ended
     peer = new SessionPeer(link, beginning, facts, strangers)
     for (const message of early) peer.#heard(message, undefined)
-    if (ended !== undefined) peer.#closed(ended)
     return peer
   }
 
@@ -129,9 +106,9 @@ export class SessionPeer {
   }
 
   async exchange(owner: Attached, call: OutgoingRequest): Promise<Answer> {
-    const running: Running = { owner, call, number: (this.#number += 1), asks: new Map() }
-    const place = this.#running.add(running)
-    const token = call.onNotification ? running.number * MOST_RUNNING + place : undefined
+    const running: Running = { number: 0, owner, call, asks: new Map() }
+    this.#running.add(running)
+    const token = call.onNotification ? running.number : undefined
     const open = this.#link.request(
       { method: call.method, params: withMeta(call, token) },
       {
@@ -152,12 +129,12 @@ export class SessionPeer {
       for (const ask of running.asks.keys()) ask.abort(requestOver())
       throw fault
     } finally {
-      this.#running.remove(place)
+      this.#running.remove(running)
     }
   }
 
   notify(method: string, params: Params): void {
-    this.#link.send({ kind: 'notification', method, params })
+    send(this.#link, { kind: 'notification', method, params })
   }
 
   /** A request on our own account. */
@@ -172,36 +149,6 @@ export class SessionPeer {
     } finally {
       time.done()
     }
-  }
-
-  /** Subscribes unless somebody has. Answers what the server said, if it was asked. */
-  async subscribe(uri: string): Promise<Answer> {
-    const count = this.#subscriptions.get(uri) ?? 0
-    if (count === 0 && this.#subscriptions.size >= MOST_SUBSCRIPTIONS)
-      return { kind: 'error', error: { code: -32_603, message: 'Too many subscriptions to this server.' } }
-    this.#subscriptions.set(uri, count + 1)
-    if (count > 0) return EMPTY
-    try {
-      const answer = await this.#own('resources/subscribe', { uri })
-      if (answer.kind === 'error') this.#release(uri)
-      return answer
-    } catch (fault) {
-      this.#release(uri)
-      throw fault
-    }
-  }
-
-  async unsubscribe(uri: string): Promise<Answer> {
-    return this.#release(uri) ? this.#own('resources/unsubscribe', { uri }) : EMPTY
-  }
-
-  /** True when nobody is left. */
-  #release(uri: string): boolean {
-    const count = this.#subscriptions.get(uri)
-    if (count === undefined) return false
-    if (count > 1) this.#subscriptions.set(uri, count - 1)
-    else this.#subscriptions.delete(uri)
-    return count === 1
   }
 
   /** Asks the server for what the most curious of all conversations wants. */
@@ -230,20 +177,16 @@ export class SessionPeer {
 
   #cancel(requestId: RequestId, reason: unknown): void {
     if (this.#ended !== undefined) return
-    try {
-      this.#link.send({
-        kind: 'notification',
-        method: 'notifications/cancelled',
-        params: { requestId, ...(reason instanceof Fault ? { reason: reason.message } : {}) },
-      })
-    } catch {
-      // Its input is full: it will find out when it answers to nobody.
-    }
+    send(this.#link, {
+      kind: 'notification',
+      method: 'notifications/cancelled',
+      params: { requestId, ...(reason instanceof Fault ? { reason: reason.message } : {}) },
+    })
   }
 
   #closed(fault: Error): void {
     this.#ended = fault
-    for (const ask of this.#asked.values()) ask.abort(fault)
+    this.#questions.end(fault)
     const attached = [...this.#attached]
     this.#attached.clear()
     for (const { inbox } of attached) inbox.ended(fault)
@@ -258,15 +201,12 @@ export class SessionPeer {
     switch (method) {
       case 'notifications/progress': {
         const { progressToken, ...rest } = params
-        if (typeof progressToken !== 'number') return
-        this.#runningOf(progressToken)?.call.onNotification?.(method, rest)
+        this.#running.find(progressToken)?.call.onNotification?.(method, rest)
         return
       }
-      case 'notifications/cancelled': {
-        const id = params['requestId']
-        if (typeof id === 'number' || typeof id === 'string') this.#asked.get(id)?.abort(TAKEN_BACK)
+      case 'notifications/cancelled':
+        this.#questions.takeBack(params['requestId'])
         return
-      }
       case 'notifications/message':
         this.#logged(method, params, related)
         return
@@ -294,11 +234,6 @@ export class SessionPeer {
     }
   }
 
-  #runningOf(progressToken: number): Running | undefined {
-    const running = this.#running.at(progressToken % MOST_RUNNING)
-    return running?.number === Math.floor(progressToken / MOST_RUNNING) ? running : undefined
-  }
-
   #logged(method: string, params: Params, related: Running | undefined): void {
     // A call may go on telling when it is over and only those of another caller run: nobody's is all it can be.
     if (this.#strangers) return
@@ -317,12 +252,7 @@ export class SessionPeer {
    * last.
    */
   #likely(fits: (running: Running) => boolean): Running | undefined {
-    if (!this.#link.singleStream) return undefined
-    let latest: Running | undefined
-    for (const running of this.#running) {
-      if (fits(running) && (latest === undefined || running.number > latest.number)) latest = running
-    }
-    return latest
+    return this.#link.singleStream ? this.#running.latest(fits) : undefined
   }
 
   #answer(request: RpcRequest, related: Running | undefined): void {
@@ -335,15 +265,7 @@ export class SessionPeer {
       this.#reply({
         kind: 'error',
         id,
-        error: { code: -32_601, message: `The client does not know ${method}.` },
-      })
-      return
-    }
-    if (this.#asked.size >= MOST_ASKED || this.#asked.has(id)) {
-      this.#reply({
-        kind: 'error',
-        id,
-        error: { code: -32_603, message: 'Too many requests wait for an answer.' },
+        error: { code: -32_601, message: `The client does not know ${method.slice(0, 64)}.` },
       })
       return
     }
@@ -353,28 +275,20 @@ export class SessionPeer {
       this.#reply({ kind: 'error', id, error: { code: -32_603, message: 'There is no client to ask.' } })
       return
     }
-    const controller = new AbortController()
-    this.#asked.set(id, controller)
-    running?.asks.set(controller, running === related)
-    void this.#put(ask, request, controller).then((answer) => {
-      this.#asked.delete(id)
-      running?.asks.delete(controller)
+    const question = this.#questions.open(id)
+    if (!question) {
+      this.#reply({
+        kind: 'error',
+        id,
+        error: { code: -32_603, message: 'Too many requests wait for an answer.' },
+      })
+      return
+    }
+    running?.asks.set(question, running === related)
+    void this.#questions.put(request, ask, question).then((answer) => {
+      running?.asks.delete(question)
       if (this.#ended === undefined && answer) this.#reply({ ...answer, id })
     })
-  }
-
-  /** Undefined where the server no longer waits for an answer. */
-  async #put(
-    ask: Ask,
-    { method, params }: RpcRequest,
-    { signal }: AbortController,
-  ): Promise<AskAnswer | undefined> {
-    try {
-      return await unlessAborted(ask(method, withoutProgressToken(params), signal), signal)
-    } catch {
-      if (signal.aborted && signal.reason === TAKEN_BACK) return undefined
-      return { kind: 'error', error: { code: -32_603, message: 'The client could not be asked.' } }
-    }
   }
 
   #anyInbox(): Ask | undefined {
@@ -386,50 +300,24 @@ export class SessionPeer {
   }
 
   #reply(response: RpcResponse): void {
-    reply(this.#link, response)
+    send(this.#link, response)
   }
 }
 
-function reply(link: RpcLink, response: RpcResponse): void {
+/** Sends what nobody waits for. A server that takes nothing in gets none of it, and finds out when it asks. */
+function send(link: RpcLink, message: RpcNotification | RpcResponse): void {
   try {
-    link.send(response)
+    link.send(message)
   } catch {
-    // Its input is full; a server that reads nothing gets no answers.
+    // Its input is full.
   }
 }
 
 const pong = (id: RequestId): RpcResponse => ({ kind: 'result', id, result: {} })
 
-const TAKEN_BACK = new Error('The server took its request back.')
-
 const requestOver = (): Error => new Error('The request that it belonged to is over.')
 
 const EMPTY: Answer = { kind: 'result', result: {} }
-
-function readFacts(answer: RpcResponse, server: string): ServerFacts {
-  if (answer.kind === 'error')
-    throw new Fault('upstream_invalid', `MCP server "${server}" refused to begin a conversation.`, {
-      cause: new Error(`${answer.error.code} ${answer.error.message.slice(0, 500)}`),
-    })
-  const { protocolVersion, capabilities, serverInfo, instructions } = answer.result
-  if (typeof protocolVersion !== 'string' || !isSessionRevision(protocolVersion))
-    throw new Fault(
-      'upstream_invalid',
-      `MCP server "${server}" speaks a protocol revision that Postern does not.`,
-    )
-  return {
-    revision: protocolVersion,
-    serverInfo: isObject(serverInfo) ? serverInfo : {},
-    capabilities: isObject(capabilities) ? capabilities : {},
-    ...(typeof instructions === 'string' ? { instructions } : {}),
-  }
-}
-
-/** Tasks belong to whoever made them, and the server could not tell whose they are (2025-11-25 tasks, "Security"). */
-function withoutTasks(facts: ServerFacts): ServerFacts {
-  const { tasks: _, ...capabilities } = facts.capabilities
-  return { ...facts, capabilities }
-}
 
 function toAnswer(response: RpcResponse): Answer {
   return response.kind === 'result'
@@ -455,11 +343,3 @@ const traceHeaders = (trace: NonNullable<OutgoingRequest['trace']>): Readonly<Re
   traceparent: trace.traceparent,
   ...(trace.tracestate === undefined ? {} : { tracestate: trace.tracestate }),
 })
-
-/** Progress of a client's work for the server would have to be told by a token of this hop: it is not offered. */
-function withoutProgressToken(params: Params): Params {
-  const meta = params['_meta']
-  if (!isObject(meta) || meta['progressToken'] === undefined) return params
-  const { progressToken: _, ...rest } = meta
-  return { ...params, _meta: rest }
-}
