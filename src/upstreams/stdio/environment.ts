@@ -14,6 +14,9 @@ const PASSED_ON = new Set([
   'TERM',
 ])
 
+/** Whether a variable of our own goes along. */
+export const isPassedOn = (name: string): boolean => PASSED_ON.has(name) || name.startsWith('LC_')
+
 /**
  * The whole environment of a server's process: a short list of harmless variables, and what is configured.
  * Nothing else of our own goes along: Postern's environment is where its database passwords and tokens are.
@@ -26,7 +29,7 @@ export function processEnvironment(
   for (const [name, value] of Object.entries(ours)) {
     // Bash hands functions over as variables that begin like this, and runs what follows them.
     if (value === undefined || value.startsWith('()')) continue
-    if (PASSED_ON.has(name) || name.startsWith('LC_')) environment[name] = value
+    if (isPassedOn(name)) environment[name] = value
   }
   for (const [name, value] of Object.entries(configured)) environment[name] = value.reveal()
   return environment

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Clock } from '../../lib/clock.ts'
 import type { Observe } from '../../observe/observation.ts'
 import { Allowance } from './allowance.ts'
+import type { Redact } from './redactor.ts'
 
 const MOST_LINE_BYTES = 4_096
 const LINES = { burst: 200, perSecond: 20 }
@@ -17,7 +18,7 @@ const NEWLINE = 0x0a
 export function logLines(
   stream: Readable,
   server: string,
-  { clock, observe }: { readonly clock: Clock; readonly observe: Observe },
+  { clock, observe, redact }: { readonly clock: Clock; readonly observe: Observe; readonly redact: Redact },
 ): void {
   const lines = new Allowance(LINES, clock.now())
   const bytes = new Allowance(BYTES, clock.now())
@@ -42,7 +43,7 @@ export function logLines(
     observe({
       kind: 'upstream.stderr',
       server,
-      line: cut ? `${text}…` : text,
+      line: cut ? `${redact(text, true)}…` : redact(text),
       ...(dropped > 0 ? { dropped } : {}),
     })
     dropped = 0

@@ -3,6 +3,7 @@ import type { Observe } from '../../observe/observation.ts'
 import { ChannelLink } from '../channel-link.ts'
 import { logLines } from './log-lines.ts'
 import { readOutput } from './read-output.ts'
+import { redactor } from './redactor.ts'
 import { type ProcessOptions, ServerProcess } from './server-process.ts'
 
 /** What is shown of a line that is no message. */
@@ -27,6 +28,7 @@ export class StdioLink extends ChannelLink {
 
   constructor(options: StdioLinkOptions) {
     const { server, clock, observe } = options
+    const redact = redactor(options.environment)
     // What is wrong with the output is why the process is ended, and says more than how it ended.
     let reason: Fault | undefined
     const child = new ServerProcess(options, (fault) => {
@@ -68,8 +70,9 @@ export class StdioLink extends ChannelLink {
       line: (text) => this.receive(text),
       garbage(text) {
         logged += 1
-        if (logged <= MOST_LOGGED_GARBAGE)
-          observe({ kind: 'upstream.garbage', server, line: text.slice(0, SHOWN_GARBAGE) })
+        if (logged > MOST_LOGGED_GARBAGE) return
+        const line = redact(text.slice(0, SHOWN_GARBAGE), text.length > SHOWN_GARBAGE)
+        observe({ kind: 'upstream.garbage', server, line })
       },
       broken: (what) => {
         reason = new Fault('upstream_invalid', `MCP server "${server}" sent ${what}, and was ended.`)
@@ -77,6 +80,6 @@ export class StdioLink extends ChannelLink {
         over(reason)
       },
     })
-    logLines(child.stderr, server, { clock, observe })
+    logLines(child.stderr, server, { clock, observe, redact })
   }
 }
