@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import { refusal } from '../../access/refusal.ts'
+import type { Caller } from '../../identity/caller.ts'
 import { LEVELS } from '../../identity/grant.ts'
 import { err, ok } from '../../lib/result.ts'
 import type { Upstream } from '../../upstreams/upstream.ts'
 import type { ControlPlaneParts } from '../control-plane.ts'
 import { defineRoute, type Route } from '../define-route.ts'
+import { soleTenant } from '../within-grant.ts'
 
 const SERVER = z.object({
   name: z.string(),
@@ -38,10 +40,24 @@ const unknown = () =>
     }),
   )
 
+const othersToo = () =>
+  err(
+    refusal('tenant_not_allowed', 'tenant', 'servers are shared with other tenants', {
+      allowed: 'asking an administrator of the gateway to restart it',
+    }),
+  )
+
 /** What is known of the MCP servers behind Postern, without asking them: never a credential, an address or a command. */
 export function serverRoutes({ upstreams, backends }: ControlPlaneParts): readonly Route[] {
   const report = (upstream: Upstream): z.input<typeof SERVER> =>
     serverJson(upstream, backends.find(upstream.name)?.catalogue.size ?? 0)
+  /** Who administers the gateway sees also what `authTokens` keeps for others; a tenant sees what it may use. */
+  const sees = (caller: Caller, name: string): boolean => {
+    const { servers } = caller.grant
+    return soleTenant(caller) === undefined
+      ? servers === 'all' || servers.includes(name)
+      : backends.find(name)?.decideServer(caller).outcome === 'allow'
+  }
   return [
     defineRoute(
       {
@@ -55,7 +71,10 @@ export function serverRoutes({ upstreams, backends }: ControlPlaneParts): readon
         reply: z.object({ servers: z.array(SERVER) }),
         refusals: ['level_too_low'],
       },
-      () => ok({ status: 200, body: { servers: upstreams.list().map(report) } }),
+      ({ caller }) => {
+        const seen = upstreams.list().filter(({ name }) => sees(caller, name))
+        return ok({ status: 200, body: { servers: seen.map(report) } })
+      },
     ),
     defineRoute(
       {
@@ -70,7 +89,8 @@ export function serverRoutes({ upstreams, backends }: ControlPlaneParts): readon
         reply: SERVER.extend({ known_tools: z.array(TOOL) }),
         refusals: ['level_too_low', 'not_found'],
       },
-      ({ params }) => {
+      ({ caller, params }) => {
+        if (!sees(caller, params.server)) return unknown()
         const upstream = upstreams.find(params.server)
         const backend = backends.find(params.server)
         if (!upstream || !backend) return unknown()
@@ -95,9 +115,12 @@ export function serverRoutes({ upstreams, backends }: ControlPlaneParts): readon
         status: 200,
         description: 'The server, idle: the next request for it begins anew, without waiting for a retry.',
         reply: SERVER,
-        refusals: ['level_too_low', 'not_found'],
+        refusals: ['level_too_low', 'tenant_not_allowed', 'not_found'],
       },
-      ({ params }) => {
+      ({ caller, params }) => {
+        if (!sees(caller, params.server)) return unknown()
+        // Callers of all tenants converse with it.
+        if (soleTenant(caller) !== undefined) return othersToo()
         const upstream = upstreams.restart(params.server)
         return upstream ? ok({ status: 200, body: report(upstream), target: upstream.name }) : unknown()
       },
