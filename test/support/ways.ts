@@ -1,4 +1,11 @@
-import { type Outcome, plainEvents, plainSession, plainStateless, restCall } from './plain-client.ts'
+import {
+  type Outcome,
+  type PlainClient,
+  plainEvents,
+  plainSession,
+  plainStateless,
+  restCall,
+} from './plain-client.ts'
 import { UNRULY } from './upstreams/stdio-upstreams.ts'
 import { type UnrulyHttp, unrulyHttp, type UnrulyKind } from './unruly-http.ts'
 
@@ -75,21 +82,36 @@ export async function connectWay(
   name: WayName,
   capabilities: Readonly<Record<string, unknown>> = {},
 ): Promise<Call> {
+  if (WAYS[name].client === 'rest')
+    return (tool, args) => restCall(url, token, `${name}__${tool}`, { ...args })
+  const client = await clientOnWay(url, token, name, capabilities)
+  return (tool, args, signal) => client.call(tool, { ...args }, signal ? { signal } : {})
+}
+
+/** The client of a way that has one. */
+export async function clientOnWay(
+  url: string,
+  token: string,
+  name: WayName,
+  capabilities: Readonly<Record<string, unknown>> = {},
+): Promise<PlainClient> {
   const { client, direct } = WAYS[name]
-  if (client === 'rest') return (tool, args) => restCall(url, token, `${name}__${tool}`, { ...args })
   const at = `${url}/${name}/mcp`
+  if (client === 'events') return await plainEvents(`${url}/${name}/sse`, token, capabilities)
   const plain =
     client === 'stateless'
       ? plainStateless(at, token, capabilities)
-      : client === 'events'
-        ? await plainEvents(`${url}/${name}/sse`, token, capabilities)
-        : await plainSession(at, token, capabilities)
-  // The first one is translated, while nobody knows what the server speaks.
-  if (direct && client === 'session' && !plain.session.startsWith('v1.')) {
+      : await plainSession(at, token, capabilities)
+  if (!direct) return plain
+  // The first request is translated, while nobody knows what the server speaks.
+  if (client === 'stateless') await plain.call('echo')
+  else if (!isSealed(plain.session)) {
     const second = await plainSession(at, token, capabilities)
-    if (!second.session.startsWith('v1.')) throw new Error(`${name} is not passed on`)
-    return (tool, args, signal) => second.call(tool, { ...args }, signal ? { signal } : {})
+    if (!isSealed(second.session)) throw new Error(`${name} is not passed on`)
+    return second
   }
-  if (direct && client === 'stateless') await plain.call('echo')
-  return (tool, args, signal) => plain.call(tool, { ...args }, signal ? { signal } : {})
+  return plain
 }
+
+/** The id of a session that is passed on holds the server's own; others are 192 random bits. */
+const isSealed = (id: string): boolean => id.length > 48

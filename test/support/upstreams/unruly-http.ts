@@ -88,6 +88,10 @@ const tools: Record<string, (exchange: Exchange, args: Json) => void> = {
   echo: (exchange, args) => reply(exchange, JSON.stringify(args)),
   pid: (exchange) => reply(exchange, String(process.pid)),
   answers: (exchange) => reply(exchange, JSON.stringify(answers.length)),
+  'list-from-now-on': (exchange, args) => {
+    listing = args['how']
+    reply(exchange, 'yes')
+  },
   crash: () => process.exit(7),
   hang: () => undefined,
   slow: (exchange, args) => {
@@ -140,7 +144,11 @@ const tools: Record<string, (exchange: Exchange, args: Json) => void> = {
     const inStream = args['stream'] === true || exchange.events !== undefined
     const to = inStream ? stream(exchange) : exchange.response
     if (inStream) to.write('event: message\ndata: ')
-    else to.writeHead(200, { 'content-type': 'application/json' })
+    else
+      to.writeHead(200, {
+        'content-type': 'application/json',
+        ...(args['length'] === undefined ? {} : { 'content-length': Number(args['length']) }),
+      })
     void pour(to, () => pieces.next().value as string | undefined).then(() => {
       if (inStream) to.write('\n\n')
       if (!exchange.events) to.end()
@@ -209,6 +217,9 @@ const tools: Record<string, (exchange: Exchange, args: Json) => void> = {
 
 const waiting: ((answer: Json) => void)[] = []
 
+/** How the tools are listed from now on: `deep`, `heavy` (pages of 7 MB without an end), `endless` (empty pages). */
+let listing: unknown
+
 /** As many as a server can have in one list without being told off. */
 const manyTools = Number(argument('--tools') ?? '0')
 
@@ -239,7 +250,27 @@ const methods: Record<string, (exchange: Exchange, params: Json) => void> = {
       },
     })
   },
-  'tools/list'(exchange) {
+  'tools/list'(exchange, params) {
+    const page = Number(params['cursor'] ?? 0)
+    if (listing === 'deep') {
+      const more = stateless ? '"resultType":"complete","ttlMs":0,"cacheScope":"private",' : ''
+      const text = `{"jsonrpc":"2.0","id":${JSON.stringify(exchange.id)},"result":{${more}"tools":[{"name":"deep","inputSchema":${nested(100_000)}}]}}`
+      if (exchange.events) exchange.events.write(event(text))
+      else exchange.response.writeHead(200, { 'content-type': 'application/json' }).end(text)
+      return
+    }
+    if (listing === 'heavy' || listing === 'endless') {
+      const heavy = {
+        name: `heavy-${page}`,
+        description: 'x'.repeat(7_000_000),
+        inputSchema: { type: 'object' },
+      }
+      const result = { tools: listing === 'heavy' ? [heavy] : [], nextCursor: String(page + 1) }
+      send(exchange, {
+        result: complete({ ...result, ...(stateless ? { ttlMs: 0, cacheScope: 'private' } : {}) }),
+      })
+      return
+    }
     const names = [...Object.keys(tools), ...Array.from({ length: manyTools }, (_, n) => `tool-${n}`)]
     send(exchange, {
       result: complete({

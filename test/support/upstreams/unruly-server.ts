@@ -1,7 +1,8 @@
 /**
  * An MCP server over stdio that does on command what servers should not. It is written without an SDK, because
  * an SDK would not let it. Arguments: `--revision R`, `--silent` (answers nothing), `--mute-discover`,
- * `--exit-on-discover`, `--ignore-eof`, `--ignore-term`, `--refuse` (an error for `initialize`), `--exit`.
+ * `--exit-on-discover`, `--ignore-eof`, `--ignore-term`, `--refuse` (an error for `initialize`), `--exit`,
+ * `--tools N` (so many more in its list).
  */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -116,6 +117,21 @@ const tools: Record<string, (id: unknown, args: Json, meta: Json) => void> = {
       reply(id, JSON.stringify(answer['result'] ?? answer['error']))
     })
   },
+  // Requests of the server's own, three each millisecond, for as long as it is told.
+  'ask-often': (id, args) => {
+    const until = Date.now() + Number(args['ms'])
+    const timer = setInterval(() => {
+      for (let n = 0; n < 3; n += 1) void ask('roots/list', {})
+      if (Date.now() < until) return
+      clearInterval(timer)
+      reply(id, String(asked))
+    }, 1)
+  },
+  deep: (id, args) => {
+    const depth = Number(args['depth'])
+    const nested = `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
+    write(`{"jsonrpc":"2.0","id":${String(id)},"result":{"content":[],"structuredContent":${nested}}}\n`)
+  },
   'ask-and-take-back': (id, args) => {
     void ask(String(args['method']), {})
     notify('notifications/cancelled', { requestId: asked })
@@ -148,8 +164,11 @@ const methods: Record<string, (id: unknown, params: Json) => void> = {
   'logging/setLevel': (id) => send({ id, result: {} }),
   'resources/subscribe': (id) => send({ id, result: {} }),
   'resources/unsubscribe': (id) => send({ id, result: {} }),
-  'tools/list': (id) =>
-    send({ id, result: { tools: Object.keys(tools).map((name) => ({ name, inputSchema: {} })) } }),
+  'tools/list'(id) {
+    const more = Array.from({ length: Number(argument('--tools') ?? 0) }, (_, n) => `tool-${n}`)
+    const names = [...Object.keys(tools), ...(flags.has('--tools') ? more : [])]
+    send({ id, result: { tools: names.map((name) => ({ name, inputSchema: {} })) } })
+  },
   'tools/call'(id, params) {
     tools[String(params['name'])]?.(id, (params['arguments'] ?? {}) as Json, (params['_meta'] ?? {}) as Json)
   },
