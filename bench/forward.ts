@@ -9,15 +9,17 @@
  * candidate once, in turn, so that a drifting machine drifts for all of them. Needs two cores, `taskset`, and nginx
  * (Debian's package `nginx-light`).
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { cpuSeconds } from './support/cpu-time.ts'
-import { load, postJson } from './support/load.ts'
+import { load } from './support/load.ts'
 import { startNginx } from './support/nginx.ts'
 import { freePort, installPeers, start, type Started } from './support/peers.ts'
+import { startPostern, TOKEN } from './support/postern.ts'
+import { sessionCall, statelessCall } from './support/session-call.ts'
 import { ANSWER_MARK, SESSION, STATELESS } from './support/static-server.ts'
 import { machine, median, round, table } from './support/table.ts'
 
@@ -59,8 +61,6 @@ interface Figures {
 
 const GATEWAY_CORE = 0
 const LOAD_CORE = 1
-const TOKEN = 'bench-token-0123456789abcdef0123456789abcdef'
-const AUTHORIZATION = { authorization: `Bearer ${TOKEN}` }
 
 const scratch = await mkdtemp(join(tmpdir(), 'postern-bench-'))
 const started: Started[] = []
@@ -88,7 +88,8 @@ try {
     candidates.push({ name: 'bare', pid: bare.pid, port: bare.port, path: samePath })
   }
   if (isWanted('postern')) {
-    const postern = await startPostern(upstream.port)
+    const postern = await startPostern(scratch, servers(upstream.port), GATEWAY_CORE)
+    started.push(postern)
     candidates.push({ name: 'postern', pid: postern.pid, port: postern.port, path: (kind) => `/${kind}/mcp` })
   }
   if (isWanted('mcp-proxy')) {
@@ -146,7 +147,7 @@ try {
     const able: { candidate: Candidate; request: string }[] = []
     for (const candidate of candidates) {
       const why = candidate.cannot?.[kind]
-      if (why === undefined) able.push({ candidate, request: await prepare(candidate, kind) })
+      if (why === undefined) able.push({ candidate, request: await requestFor(candidate, kind) })
       else left.push(`${candidate.name}, ${kind}: ${why}`)
     }
     const run = async (
@@ -264,85 +265,22 @@ async function startPinned(core: number, program: readonly string[], ...more: st
   return one
 }
 
-async function startPostern(upstreamPort: number): Promise<Started> {
-  const port = await freePort()
-  const cwd = join(scratch, 'postern')
-  await mkdir(cwd, { recursive: true })
-  await writeFile(
-    join(cwd, 'postern.yaml'),
-    [
-      'server:',
-      `  addr: 127.0.0.1:${port}`,
-      'auth:',
-      '  tokens:',
-      `    bench: ${TOKEN}`,
-      'mcpServers:',
-      '  session:',
-      `    url: http://127.0.0.1:${upstreamPort}/session`,
-      '    transport: streamable',
+function servers(upstreamPort: number): readonly string[] {
+  return [
+    'mcpServers:',
+    ...(['session', 'stateless'] as const).flatMap((kind) => [
+      `  ${kind}:`,
+      `    url: http://127.0.0.1:${upstreamPort}/${kind}`,
+      `    transport: ${kind === 'session' ? 'streamable' : kind}`,
       '    level: read-only',
-      '  stateless:',
-      `    url: http://127.0.0.1:${upstreamPort}/stateless`,
-      '    transport: stateless',
-      '    level: read-only',
-      '',
-    ].join('\n'),
-    { mode: 0o600 },
-  )
-  const postern = fileURLToPath(new URL('../bin/postern', import.meta.url))
-  const one = await start('taskset', ['-c', String(GATEWAY_CORE), process.execPath, postern, 'serve'], port, {
-    cwd,
-  })
-  started.push(one)
-  return one
+    ]),
+  ]
 }
 
-/** The bytes of the measured call, after whatever the revision asks for before it. */
-async function prepare({ name, port, path }: Candidate, kind: Kind): Promise<string> {
-  const call = {
-    jsonrpc: '2.0',
-    id: 1,
-    method: 'tools/call',
-    params: { name: 'lookup', arguments: { part: 4711 } },
+async function requestFor({ name, port, path }: Candidate, kind: Kind): Promise<string> {
+  try {
+    return kind === 'session' ? await sessionCall(port, path(kind)) : statelessCall(port, path(kind))
+  } catch (cause) {
+    throw new Error(`${name} cannot be measured`, { cause })
   }
-  if (kind === 'stateless') {
-    const _meta = {
-      'io.modelcontextprotocol/protocolVersion': STATELESS,
-      'io.modelcontextprotocol/clientInfo': { name: 'bench', version: '1.0.0' },
-      'io.modelcontextprotocol/clientCapabilities': {},
-    }
-    const headers = {
-      ...AUTHORIZATION,
-      'mcp-protocol-version': STATELESS,
-      'mcp-method': 'tools/call',
-      'mcp-name': 'lookup',
-    }
-    return postJson(path(kind), port, { ...call, params: { ...call.params, _meta } }, headers)
-  }
-  const send = async (body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
-    await fetch(`http://127.0.0.1:${port}${path(kind)}`, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-        ...AUTHORIZATION,
-        ...headers,
-      },
-      body: JSON.stringify(body),
-    })
-  const params = {
-    protocolVersion: SESSION,
-    capabilities: {},
-    clientInfo: { name: 'bench', version: '1.0.0' },
-  }
-  // The first time a gateway may have to find out what the server speaks, which need not be the way it goes on.
-  await (await send({ jsonrpc: '2.0', id: 0, method: 'initialize', params })).text()
-  const opened = await send({ jsonrpc: '2.0', id: 0, method: 'initialize', params })
-  const text = await opened.text()
-  const session = opened.headers.get('mcp-session-id')
-  if (opened.status !== 200 || session === null)
-    throw new Error(`${name}: initialize was answered with ${opened.status} ${text.slice(0, 500)}`)
-  const headers = { 'mcp-session-id': session, 'mcp-protocol-version': SESSION }
-  await (await send({ jsonrpc: '2.0', method: 'notifications/initialized' }, headers)).text()
-  return postJson(path(kind), port, call, { ...AUTHORIZATION, ...headers })
 }
