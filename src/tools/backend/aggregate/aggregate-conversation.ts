@@ -234,14 +234,15 @@ export class AggregateConversation implements GuardedConversation {
       for (const member of asked) await this.#ask(member, call, call.params)
       return { kind: 'result', result: {} }
     }
-    // Any server may say yes to a subscription, so the one that has the resource must be known.
-    if (call.method === 'resources/subscribe') await this.#findHomes(uri, call)
+    // Any server may say yes to a subscription, and link to what another has: the one that lists it must be known.
+    if (call.method === 'resources/subscribe' || this.#homes.isClaim(uri)) await this.#findHomes(uri, call)
     return await this.#askInOrder(uri, 'resources', call)
   }
 
   /** Lists once what there is, so that an address that nobody listed yet finds its server. */
   async #findHomes(uri: string, call: GuardedRequest): Promise<void> {
-    if (this.#resourcesListed || this.#homes.find(uri) !== undefined) return
+    if (this.#resourcesListed) return
+    if (this.#homes.find(uri) !== undefined && !this.#homes.isClaim(uri)) return
     this.#resourcesListed = true
     await Promise.all([this.#merge('resources/list', call), this.#merge('resources/templates/list', call)])
   }
@@ -262,7 +263,7 @@ export class AggregateConversation implements GuardedConversation {
         if (conversation.value.about.capabilities[capability] === undefined) continue
         const answer = await this.#ask(member, call, call.params)
         if (answer.kind === 'result') {
-          if (call.method !== 'completion/complete') this.#homes.learn(uri, member.server)
+          if (call.method !== 'completion/complete') this.#homes.claim(uri, member.server)
           if (call.method === 'resources/subscribe') member.subscribed(uri)
           return answer
         }
@@ -309,7 +310,7 @@ export class AggregateConversation implements GuardedConversation {
     for (const block of content) {
       if (!isObject(block)) continue
       const { type, uri } = block
-      if (type === 'resource_link' && typeof uri === 'string') this.#homes.learn(uri, server)
+      if (type === 'resource_link' && typeof uri === 'string') this.#homes.claim(uri, server)
     }
   }
 

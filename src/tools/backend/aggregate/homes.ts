@@ -5,12 +5,25 @@ const MOST_TEMPLATES = 1_000
 /** Which server has the resource of an address, as far as lists and results have told. */
 export class Homes {
   readonly #byUri = new Map<string, string>()
+  /** Of addresses that nobody listed: whoever linked to one, or answered for it. */
+  readonly #claimed = new Map<string, string>()
   readonly #templates: { readonly start: string; readonly server: string }[] = []
 
   /** The first server to list an address keeps it: lists are learnt in the order of the configuration. */
   learn(uri: string, server: string): void {
     if (this.#byUri.has(uri) || this.#byUri.size >= MOST_ADDRESSES) return
     this.#byUri.set(uri, server)
+  }
+
+  /** Any server can link to the address of another: a claim holds as long as nobody lists the address. */
+  claim(uri: string, server: string): void {
+    if (this.#claimed.has(uri) || this.#claimed.size >= MOST_ADDRESSES) return
+    this.#claimed.set(uri, server)
+  }
+
+  /** Whether all that is known of an address is that somebody claimed it. */
+  isClaim(uri: string): boolean {
+    return this.#claimed.has(uri) && !this.#byUri.has(uri)
   }
 
   /** A URI template (RFC 6570) tells by what stands before its first variable. */
@@ -23,7 +36,7 @@ export class Homes {
   }
 
   find(uri: string): string | undefined {
-    const listed = this.#byUri.get(uri)
+    const listed = this.#byUri.get(uri) ?? this.#claimed.get(uri)
     if (listed !== undefined) return listed
     let found: { readonly start: string; readonly server: string } | undefined
     for (const template of this.#templates) {
@@ -35,6 +48,7 @@ export class Homes {
 
   forget(): void {
     this.#byUri.clear()
+    this.#claimed.clear()
     this.#templates.length = 0
   }
 }
