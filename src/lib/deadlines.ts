@@ -3,7 +3,7 @@ import type { Clock } from './clock.ts'
 
 /** Something whose time can run out. */
 export interface Due {
-  /** Milliseconds since the epoch; set when it is put under a deadline. */
+  /** Milliseconds since the epoch; set when it is put under a deadline. `Infinity` from then on takes the limit off. */
   dueAt: number
   /** Its time is over. It has to take itself away from the deadlines. */
   expire(): void
@@ -41,13 +41,12 @@ export class Deadlines {
   }
 
   readonly #look = (): void => {
-    this.#armed = false
     const now = this.#clock.now()
+    for (const due of this.#watched) if (due.dueAt <= now) due.expire()
+    // Only now, because what expires may put something else under a deadline, and not the one that is next.
     let soonest = Number.POSITIVE_INFINITY
-    for (const due of this.#watched) {
-      if (due.dueAt <= now) due.expire()
-      else soonest = Math.min(soonest, due.dueAt)
-    }
-    if (soonest !== Number.POSITIVE_INFINITY && !this.#armed) this.#arm(soonest - now)
+    for (const due of this.#watched) soonest = Math.min(soonest, due.dueAt)
+    this.#armed = false
+    if (soonest !== Number.POSITIVE_INFINITY) this.#arm(soonest - now)
   }
 }

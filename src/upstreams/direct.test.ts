@@ -10,6 +10,7 @@ import { type HttpAgent, openAgent } from './http/agent.ts'
 import { openTokenSource, type TokenSource } from './http/client-credentials.ts'
 import { ownHeaders } from './http/own-headers.ts'
 import type { UpstreamLimits } from './options.ts'
+import { RunningRequests } from './running-requests.ts'
 
 const LIMITS: UpstreamLimits = {
   timeoutMs: 10_000,
@@ -29,6 +30,8 @@ interface Stage {
   readonly upstream: RawUpstream
   readonly agent: HttpAgent
   readonly direct: Direct
+  readonly running: RunningRequests
+  readonly streams: RunningRequests
   readonly clock: ManualClock
   refused: number
 }
@@ -44,8 +47,13 @@ async function stage(
     () => upstream.close(),
     () => agent.close(),
   )
+  const limits = { ...LIMITS, ...options.limits }
+  const running = new RunningRequests('raw', limits.concurrency)
+  const streams = new RunningRequests('raw', limits.conversations)
   const built: Stage = {
     upstream,
+    running,
+    streams,
     agent,
     clock,
     refused: 0,
@@ -55,7 +63,9 @@ async function stage(
       clock,
       path: '/mcp?x=1',
       tokens: options.tokens ?? null,
-      limits: { ...LIMITS, ...options.limits },
+      limits,
+      running,
+      streams,
       revisionRefused() {
         built.refused += 1
       },
@@ -134,7 +144,7 @@ describe('the direct route', () => {
       traceparent: '00-1-2-01',
       tracestate: 'a=b',
     })
-    expect([on.direct.calls, on.direct.streams]).toEqual([0, 0])
+    expect([on.running.count, on.streams.count]).toEqual([0, 0])
   })
 
   it("F11 sends the upstream's own credential and nothing that a client could have meant for Postern", async () => {
@@ -212,7 +222,7 @@ describe('the direct route', () => {
     on.clock.advance(300)
     expect([faultOf(silent), faultOf(half)]).toEqual(['upstream_timeout', 'upstream_timeout'])
     await soon(() => on.upstream.connections).toBe(0)
-    expect([on.direct.calls, on.clock.waiting]).toEqual([0, 0])
+    expect([on.running.count, on.clock.waiting]).toEqual([0, 0])
   })
 
   it('lets a stream live on after its first headers, and does not wait for them for ever', async () => {
@@ -243,7 +253,7 @@ describe('the direct route', () => {
     expect(faultOf(send(on, { headers: { 'mcp-method': 'subscriptions/listen' } }))).toBe('upstream_busy')
     for (const response of held) response.end()
     for (const one of [...calls, ...streams]) await soon(() => one.outcome).toBe('ended')
-    expect([on.direct.calls, on.direct.streams]).toEqual([0, 0])
+    expect([on.running.count, on.streams.count]).toEqual([0, 0])
     const next = send(on)
     await soon(() => held.length).toBe(8)
     held[7]?.end()

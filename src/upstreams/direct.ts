@@ -1,11 +1,11 @@
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../lib/clock.ts'
+import { Deadlines, type Due } from '../lib/deadlines.ts'
 import { Fault } from '../lib/fault.ts'
 import type { Revision } from '../lib/revisions.ts'
 import type { DirectReceiver, DirectRequest, DirectRoute } from './direct-route.ts'
 import type { HttpAgent } from './http/agent.ts'
 import type { TokenSource } from './http/client-credentials.ts'
-import { Deadlines, type Due } from './http/deadlines.ts'
 import { judgeError, type Peer } from './http/judge-error.ts'
 import { judgeHeaders } from './http/judge-headers.ts'
 import { judgeStatus } from './http/judge-status.ts'
@@ -14,6 +14,7 @@ import type { HeaderList } from './http/own-headers.ts'
 import { tooLarge } from './http/read-body.ts'
 import type { UpstreamLimits } from './options.ts'
 import { Problem } from './problem.ts'
+import type { RunningRequests } from './running-requests.ts'
 
 /** What all routes to one server share. */
 export interface DirectParts {
@@ -24,12 +25,13 @@ export interface DirectParts {
   readonly path: string
   readonly tokens: TokenSource | null
   readonly limits: UpstreamLimits
+  /** Requests that run on the server, on this way and on every other. */
+  readonly running: RunningRequests
+  /** Streams that are open on this way. */
+  readonly streams: RunningRequests
   /** The server refused the revision: what was known of it holds no longer. */
   revisionRefused(): void
 }
-
-/** A deadline is noticed that late at most: half of what a person would notice. */
-const DEADLINE_STEP_MS = 100
 
 /** Enough of an error's body to see whether it says that the revision is not spoken. */
 const REFUSAL_BYTES = 2_048
@@ -41,13 +43,10 @@ const VERSION_REFUSED = '-32022'
 export class Direct {
   readonly parts: DirectParts
   readonly deadlines: Deadlines
-  /** Requests and streams that are open. */
-  calls = 0
-  streams = 0
 
   constructor(parts: DirectParts) {
     this.parts = parts
-    this.deadlines = new Deadlines(parts.clock, DEADLINE_STEP_MS)
+    this.deadlines = new Deadlines(parts.clock, parts.limits.timeoutMs)
   }
 
   /**
@@ -70,13 +69,15 @@ export class Direct {
  * costs one object.
  */
 class DirectExchange implements Dispatcher.DispatchHandler, Due {
-  dueAt: number
+  dueAt = 0
   readonly #direct: Direct
   readonly #receiver: DirectReceiver
   readonly #request: DirectRequest
   readonly #headers: string[]
   readonly #stream: boolean
   readonly #place: number
+  /** What it was counted with. */
+  #counted: RunningRequests | undefined
   #controller: Dispatcher.DispatchController | undefined
   #token: string | undefined
   #status = 0
@@ -102,24 +103,19 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
       this.#headers.push('traceparent', request.trace.traceparent)
       if (request.trace.tracestate !== undefined) this.#headers.push('tracestate', request.trace.tracestate)
     }
-    const { clock, limits } = direct.parts
-    this.dueAt = clock.now() + limits.timeoutMs
     this.#place = direct.deadlines.add(this)
-    if (this.#stream) direct.streams += 1
-    else direct.calls += 1
   }
 
   begin(): void {
     this.#receiver.started(this)
     if (this.#over) return
-    const { tokens, limits } = this.#direct.parts
-    if (this.#direct.calls > limits.concurrency || this.#direct.streams > limits.conversations) {
-      this.#fail(
-        new Fault(
-          'upstream_busy',
-          `${this.#direct.parts.peer} has as many requests as it may. Try again shortly.`,
-        ),
-      )
+    const { tokens, running, streams } = this.#direct.parts
+    const count = this.#stream ? streams : running
+    try {
+      count.begin()
+      this.#counted = count
+    } catch (busy) {
+      this.#fail(busy as Fault)
       return
     }
     if (!tokens) {
@@ -261,8 +257,7 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
   #settle(): void {
     this.#over = true
     this.#direct.deadlines.remove(this.#place)
-    if (this.#stream) this.#direct.streams -= 1
-    else this.#direct.calls -= 1
+    this.#counted?.end()
   }
 }
 

@@ -6,6 +6,7 @@ import type { Observe } from '../observe/observation.ts'
 import { openHttpReach } from './http/reach.ts'
 import type { UpstreamOptions } from './options.ts'
 import type { Reach } from './reach.ts'
+import { RunningRequests } from './running-requests.ts'
 import { openStdioReach } from './stdio/reach.ts'
 import { UpstreamServer } from './upstream-server.ts'
 import type { Upstream, Upstreams } from './upstream.ts'
@@ -118,7 +119,8 @@ class ConfiguredUpstreams implements Upstreams {
 
   #open(options: UpstreamOptions): UpstreamServer {
     const { lifelines, clock, observe, credentials } = this.#parts
-    return new UpstreamServer(options, this.#reach(options), {
+    const running = new RunningRequests(options.name, options.limits.concurrency)
+    return new UpstreamServer(options, this.#reach(options, running), running, {
       lifelines,
       clock,
       observe,
@@ -129,11 +131,11 @@ class ConfiguredUpstreams implements Upstreams {
     })
   }
 
-  #reach(options: UpstreamOptions): Reach {
+  #reach(options: UpstreamOptions, running: RunningRequests): Reach {
     const { reach } = options
     return reach.kind === 'stdio'
       ? openStdioReach({ ...options, reach }, this.#parts)
-      : openHttpReach({ ...options, reach }, this.#parts)
+      : openHttpReach({ ...options, reach }, { ...this.#parts, running })
   }
 
   #leave(server: UpstreamServer, fault: Fault): void {

@@ -8,6 +8,7 @@ import type { Observe } from '../observe/observation.ts'
 import type { ClientFacts, Conversation, Inbox } from './conversation.ts'
 import type { DirectRoute } from './direct-route.ts'
 import type { HttpReach, StdioReach, UpstreamOptions } from './options.ts'
+import type { RunningRequests } from './running-requests.ts'
 
 /**
  * The way to one server, below what all servers share (bounds, lifelines, state, retries), which is
@@ -46,8 +47,6 @@ export interface ReachFacts {
   readonly processes: number
   /** Processes started in place of one that had ended by itself. */
   readonly restarts: number
-  /** Requests that run along `direct`, which bounds them itself. */
-  readonly running: number
 }
 
 export interface ReachParts {
@@ -59,13 +58,18 @@ export interface ReachParts {
 
 export type OpenHttpReach = (
   options: UpstreamOptions & { readonly reach: HttpReach },
-  parts: ReachParts,
+  parts: ReachParts & HttpParts,
 ) => Reach
 
 export type OpenStdioReach = (
   options: UpstreamOptions & { readonly reach: StdioReach },
   parts: ReachParts & StdioParts,
 ) => Reach
+
+export interface HttpParts {
+  /** What `direct` counts its requests with: those of conversations are counted above. */
+  readonly running: RunningRequests
+}
 
 export interface StdioParts {
   /** Ends the processes of a credential with it. */

@@ -15,7 +15,7 @@ import type { DirectRoute } from './direct-route.ts'
 import type { UpstreamOptions } from './options.ts'
 import { problemOf } from './problem.ts'
 import type { Reach } from './reach.ts'
-import { RunningRequests } from './running-requests.ts'
+import type { RunningRequests } from './running-requests.ts'
 import { shareOf } from './share.ts'
 import type { UpstreamStatus } from './status.ts'
 import type { Upstream } from './upstream.ts'
@@ -48,25 +48,24 @@ export class UpstreamServer implements Upstream {
   #seen: string | null = null
   #closed: Fault | undefined
 
-  constructor(options: UpstreamOptions, reach: Reach, parts: UpstreamServerParts) {
+  constructor(options: UpstreamOptions, reach: Reach, running: RunningRequests, parts: UpstreamServerParts) {
     this.name = options.name
     this.options = options
     this.#reach = reach
     this.#parts = parts
-    this.#running = new RunningRequests(options.name, options.limits.concurrency)
+    this.#running = running
     this.#since = parts.clock.now()
   }
 
   status(): UpstreamStatus {
-    const { running, ...facts } = this.#reach.facts()
     const failing = this.#state === 'failing' ? this.#backoff.latest() : undefined
     return {
       name: this.name,
-      ...facts,
+      ...this.#reach.facts(),
       state: this.#state,
       since: this.#since,
       conversations: this.#conversations.size,
-      running: this.#running.count + running,
+      running: this.#running.count,
       retryAt: failing?.retryAt ?? null,
       problem: this.#problem,
     }

@@ -15,6 +15,7 @@ import type { AdmittedRequest, Backend } from '../../src/tools/backend/backend.t
 import { Direct as DirectRoutes } from '../../src/upstreams/direct.ts'
 import { openAgent } from '../../src/upstreams/http/agent.ts'
 import { ownHeaders } from '../../src/upstreams/http/own-headers.ts'
+import { RunningRequests } from '../../src/upstreams/running-requests.ts'
 import { SESSION_REVISIONS, STATELESS_REVISION } from '../../src/lib/revisions.ts'
 import { Secret } from '../../src/lib/secret.ts'
 
@@ -96,6 +97,8 @@ export async function directHarness(options: DirectHarnessOptions): Promise<Dire
       conversations: 64,
       idleMs: 60_000,
     },
+    running: new RunningRequests('behind', 64),
+    streams: new RunningRequests('behind', 64),
     revisionRefused: () => undefined,
   })
   const own = ownHeaders({ authorization: new Secret('Bearer the-servers-own') }, null, null)

@@ -8,7 +8,8 @@ import { deadline } from '../deadline.ts'
 import { Direct } from '../direct.ts'
 import type { DirectRoute } from '../direct-route.ts'
 import type { HttpReach, UpstreamOptions } from '../options.ts'
-import type { ConverseRequest, OpenHttpReach, Reach, ReachFacts, ReachParts } from '../reach.ts'
+import type { ConverseRequest, HttpParts, OpenHttpReach, Reach, ReachFacts, ReachParts } from '../reach.ts'
+import { RunningRequests } from '../running-requests.ts'
 import { openSessionConversation } from '../session-conversation.ts'
 import { openStatelessConversation } from '../stateless-conversation.ts'
 import { type HttpAgent, openAgent } from './agent.ts'
@@ -52,7 +53,7 @@ class OriginReach implements Reach {
   #probing: { readonly ownSecret: Secret | null; readonly verdict: Promise<Verdict> } | undefined
   #closed = false
 
-  constructor(options: UpstreamOptions & { readonly reach: HttpReach }, parts: ReachParts) {
+  constructor(options: UpstreamOptions & { readonly reach: HttpReach }, parts: ReachParts & HttpParts) {
     const { reach, limits, name } = options
     this.#options = options
     this.#parts = parts
@@ -79,6 +80,8 @@ class OriginReach implements Reach {
       path: this.#url.pathname + this.#url.search,
       tokens: this.#tokens,
       limits,
+      running: parts.running,
+      streams: new RunningRequests(name, limits.conversations),
       revisionRefused: () => {
         this.#doubt(this.#verdict)
       },
@@ -126,7 +129,6 @@ class OriginReach implements Reach {
       probedAt: this.#verdict?.probedAt ?? null,
       processes: 0,
       restarts: 0,
-      running: this.#direct.calls,
     }
   }
 

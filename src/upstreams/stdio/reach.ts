@@ -68,7 +68,6 @@ class ProcessReach implements Reach {
       probedAt: this.#verdict?.at ?? null,
       processes: this.#kept.size,
       restarts: this.#restarts,
-      running: 0,
     }
   }
 
