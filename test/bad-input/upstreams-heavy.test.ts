@@ -17,7 +17,8 @@ import { type Bystander, watch } from './bystander.ts'
 const TOKEN = 'a-token-of-the-tests-of-heavy-servers'
 const MEBIBYTE = 1_048_576
 const BIG = 100 * MEBIBYTE
-const TIMEOUT_MS = 5_000
+/** Generous: 100 MiB take their time on a busy machine. */
+const TIMEOUT_MS = 30_000
 
 /**
  * What Postern may grow by while one server misbehaves. Ways that hold a message hold 8 MiB of it, in several shapes and
@@ -34,6 +35,13 @@ const TRANSLATED = [
 ] as const satisfies readonly WayName[]
 const DIRECT = ['streamable-direct', 'stateless-direct'] as const satisfies readonly WayName[]
 const ALL = [...TRANSLATED, ...DIRECT]
+
+const calmTool = (): Bystander =>
+  watch(gateway.url, TOKEN, {
+    path: '/mcp/tools/calm__echo',
+    json: { text: 'still here' },
+    right: /^200 .*still here/,
+  })
 
 let servers: WayServers
 let gateway: RunningGateway
@@ -53,11 +61,7 @@ beforeAll(async () => {
   const all = ALL.map(async (way) => [way, await connectWay(gateway.url, TOKEN, way)] as const)
   calls = new Map(await Promise.all(all))
   for (const call of calls.values()) expect((await call('echo')).code).toBe('ok')
-  bystander = watch(gateway.url, TOKEN, {
-    path: '/mcp/tools/calm__echo',
-    json: { text: 'still here' },
-    right: /^200 .*still here/,
-  })
+  bystander = calmTool()
   await bystander.answered(50)
 })
 afterAll(async () => {
@@ -154,8 +158,8 @@ describe('F10 10,000 tools', () => {
 
 describe('F10 a list of tools', () => {
   const overHttp = ALL.filter((way) => way !== 'stdio-session')
-  const listAs = async (how: string | null) => {
-    for (const way of overHttp) await (await settled(way))('list-from-now-on', { how })
+  const listAs = async (how: string | null, ways: readonly WayName[] = overHttp) => {
+    for (const way of ways) await (await settled(way))('list-from-now-on', { how })
   }
   const unavailable = async (): Promise<readonly unknown[]> => {
     const { value, growth } = await growthOf(() => ask(`${gateway.url}/mcp/tools`, TOKEN))
@@ -169,9 +173,14 @@ describe('F10 a list of tools', () => {
     return body.unavailable.map(({ server, code }) => `${server} ${code}`).toSorted()
   }
 
-  it.each(['deep', 'heavy', 'endless'])('that is %s is left out, and the others are listed', async (how) => {
-    await listAs(how)
-    expect(await unavailable()).toEqual(overHttp.map((way) => `${way} upstream_invalid`).toSorted())
+  it.each([
+    ['deep', overHttp],
+    ['endless', overHttp],
+    ['heavy', ['streamable-rest']],
+  ] as const)('that is %s is left out, and the others are listed', async (how, ways) => {
+    await listAs(how, ways)
+    expect(await unavailable()).toEqual(ways.map((way) => `${way} upstream_invalid`).toSorted())
+    await listAs(null, ways)
   })
 
   it('that is too deep is refused where it has to be read, and is nobody’s end where it is passed on', async () => {
@@ -185,10 +194,12 @@ describe('F10 a list of tools', () => {
 })
 
 describe('F10 everybody else', () => {
-  it('was answered all the time, and never waited as long as for what is broken', async () => {
-    const { failures, slowestMs, answers } = await bystander.stop()
+  it('was answered all the time', async () => {
+    const { failures, answers, medianMs } = await bystander.stop()
     expect(failures).toEqual([])
     expect(answers).toBeGreaterThan(100)
-    expect(slowestMs).toBeLessThan(TIMEOUT_MS)
+    const quietly = calmTool()
+    await quietly.answered(50)
+    expect(medianMs).toBeLessThan(10 * (await quietly.stop()).medianMs + 50)
   })
 })
