@@ -50,19 +50,34 @@ export class EventFilter {
   #judge(event: Buffer): Buffer | undefined {
     // A list of tools names them, plainly or with an escape; parsing everything else would be for nothing.
     if (this.#which === 'lists' && !event.includes('tools') && !event.includes('\\u')) return event
-    const lines = event.toString('utf8').split(/\r\n|\r|\n/)
+    // A byte order mark before the first event is none of it (HTML, "Parsing an event stream").
+    const lines = event
+      .toString('utf8')
+      .replace(/^\uFEFF/, '')
+      .split(/\r\n|\r|\n/)
     const data = lines.filter((line) => line.startsWith('data:')).map((line) => line.slice(5).trimStart())
     const text = data.join('\n')
     // It could not be written out again.
     if (isTooDeep(text)) return undefined
+    if (text === '') return event
     const message = parse(text)
-    if (!isObject(message)) return event
-    const changed = this.#rework(message)
+    // What cannot be read cannot be judged; to whoever reads it all the same, it may be a list.
+    if (message === undefined && this.#which === 'lists') return NOTHING
+    const changed = this.#changed(message)
     if (changed === message) return event
     const others = lines.filter((line) => line !== '' && !line.startsWith('data:'))
     return Buffer.from(`${[...others, `data: ${JSON.stringify(changed)}`].join('\n')}\n\n`)
   }
+
+  /** Also of a batch, though no revision that passes has them. */
+  #changed(message: unknown): unknown {
+    if (isObject(message)) return this.#rework(message)
+    if (!Array.isArray(message)) return message
+    return message.map((one: unknown) => (isObject(one) ? this.#rework(one) : one))
+  }
 }
+
+const NOTHING = Buffer.alloc(0)
 
 /** Where the first event ends, after its empty line; -1 when it has no end yet. */
 function endOfEvent(bytes: Buffer, from: number): number {

@@ -15,7 +15,7 @@ import { STATELESS_REQUESTS } from './methods.ts'
 import { encodeHeaderValue, paramHeaders } from './param-values.ts'
 import { Relay, type RelayParts } from './relay.ts'
 import type { Streams } from './streams.ts'
-import { onlyVisibleTools, type Rework } from './visible-answer.ts'
+import { hearsOfTools, onlyVisibleTools, type Rework } from './visible-answer.ts'
 
 export interface StatelessClientParts extends RelayParts {
   readonly streams: Streams
@@ -144,6 +144,7 @@ const judgeKeys = (params: Params): RpcError | undefined =>
 
 function reworkOf(method: string, backend: Backend, { caller }: McpExchange): Rework | undefined {
   if (method === 'tools/list') return onlyVisibleTools(backend, caller)
+  if (method === 'subscriptions/listen') return hearsOfTools(backend)
   return method === 'server/discover' ? everyRevision : undefined
 }
 

@@ -50,6 +50,8 @@ export interface Backend {
   admit(request: AdmittedRequest): Promise<Result<Admission, Refusal>> | Result<Admission, Refusal>
   /** Where the bytes of an admitted request can go as they are; `undefined` where they need translating. */
   direct(caller: Caller, client: 'session' | 'stateless'): DirectRoute | undefined
+  /** The server said that its tools are others, on a way that only its wire looks into. */
+  forget?(): void
   /** The tools of a `tools/list` result of this server that the caller may call. */
   visibleTools(caller: Caller, tools: readonly Params[]): readonly Params[]
 }
