@@ -88,6 +88,12 @@ const tools: Record<string, (id: unknown, args: Json, meta: Json) => void> = {
       process.stderr.write(`line ${n} ${'y'.repeat(Number(args['length'] ?? 0))}\n`)
     reply(id, 'written')
   },
+  // Prints what it was given where it does not belong.
+  blab: (id) => {
+    process.stderr.write(`refused with ${process.env['API_KEY']}\n`)
+    write(`refused with ${process.env['API_KEY']}\n`)
+    reply(id, 'said')
+  },
   child: (id, args) => {
     const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
       stdio: 'ignore',
