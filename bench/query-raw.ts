@@ -66,7 +66,14 @@ const databases = await openDatabases([options], {
   lifelines: new Lifelines(),
   clock: systemClock,
   observe: () => undefined,
-  limits: { rows: 1_000, resultBytes: 4_000_000, sessionsPerCredential: 3, sessionIdleMs: 60_000 },
+  limits: {
+    rows: 1_000,
+    resultBytes: 4_000_000,
+    streamRows: 0,
+    streamTimeMs: 900_000,
+    sessionsPerCredential: 3,
+    sessionIdleMs: 60_000,
+  },
 })
 const caller: Caller = {
   principal: { kind: 'service', id: 'bench', name: 'bench' },

@@ -180,6 +180,9 @@ export interface LimitSettings {
   readonly rows: number
   /** Bytes of one answer. */
   readonly resultBytes: number
+  /** Rows of one streamed answer; 0 for any number. */
+  readonly streamRows: number
+  readonly streamTimeMs: number
   readonly sessionsPerCredential: number
   readonly sessions: number
   readonly sessionIdleMs: number

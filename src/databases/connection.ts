@@ -87,7 +87,10 @@ export class Connection {
       } catch (error) {
         // Lengths that do not add up: whoever answers there does not speak the protocol.
         this.#end(`the server sent a message that cannot be read: ${String(error)}`, null)
+        return
       }
+      const exchange = this.#exchange
+      if (exchange !== null && !exchange.rest()) this.#pause(exchange)
     })
     this.#socket.on('error', () => {
       // 'close' follows and says the same.
@@ -183,6 +186,8 @@ export class Connection {
     if (!this.#alive) return
     this.#alive = false
     this.#reader.stop()
+    // What is not read any more hides that the other side has closed.
+    this.#socket.resume()
     if (cancelled !== null) this.#hangUp()
     else if (reason !== null) this.#socket.destroy()
     const exchange = this.#exchange
@@ -192,6 +197,16 @@ export class Connection {
     this.#owner?.ended(this, reason)
     if (cancelled === null) this.#owner?.gone(this)
     else void this.#letGo(cancelled).then(() => this.#owner?.gone(this))
+  }
+
+  /** Whoever takes the rows is behind: the server waits, too, once what lies between is full. */
+  #pause(exchange: Exchange): void {
+    this.#socket.pause()
+    exchange.onReady(() => {
+      if (this.#exchange !== exchange) return
+      exchange.resumed()
+      this.#socket.resume()
+    })
   }
 
   /** Says that nothing more comes. What the server still sends is read and dropped. */

@@ -2,6 +2,7 @@ import type { Refusal } from '../access/refusal.ts'
 import type { Caller } from '../identity/caller.ts'
 import type { Result } from '../lib/result.ts'
 import type { TraceContext } from '../observe/trace-context.ts'
+import type { RowSink } from './rows/row-sink.ts'
 
 export interface Column {
   readonly name: string
@@ -25,6 +26,11 @@ export interface Rows {
   readonly database: string
 }
 
+/** An answer whose rows went to a `RowSink`. */
+export interface StreamedRows extends Omit<Rows, 'rows'> {
+  readonly rowCount: number
+}
+
 export interface Statement {
   readonly caller: Caller
   /** Absent: the caller's default database. The caller's right to it has been decided already. */
@@ -41,6 +47,17 @@ export interface Statement {
   readonly trace?: TraceContext | undefined
 }
 
+/** A statement whose rows are taken while they come. */
+export interface StreamedStatement extends Statement {
+  readonly into: RowSink
+  /**
+   * What the answer is bounded by. `answer`: like any other, by rows, bytes and the statement timeout.
+   * `stream`: it is passed on as it comes, so its length costs no memory; bounded by `limits.streamRows`,
+   * `limits.streamTime` and the bytes of one row.
+   */
+  readonly bounds: 'answer' | 'stream'
+}
+
 /** What the tools need of the databases: names, one guarded way to run SQL, and the catalogue. */
 export interface Databases {
   /** Names of the configured databases, in the order of configuration. */
@@ -52,4 +69,6 @@ export interface Databases {
    * unless the caller's level allows it. Throws `Fault` (`database_unavailable`, `database_busy`).
    */
   run(statement: Statement): Promise<Result<Rows, Refusal>>
+  /** The same, but row by row: `into` is called until this settles, and not afterwards. */
+  stream(statement: StreamedStatement): Promise<Result<StreamedRows, Refusal>>
 }

@@ -1,12 +1,14 @@
 import type { StoppedBy } from '../access/stop-refusal.ts'
+import type { Column } from './database.ts'
 import {
-  BEGIN_READ_ONLY,
   BEGIN_READ_ONLY_STATEMENTS,
+  beginReadOnly,
   DISCARD_ALL,
   ROLLBACK,
   statementMessages,
   type TextParameter,
 } from './frontend-messages.ts'
+import type { RowSink } from './rows/row-sink.ts'
 import { readServerError, type ServerError } from './server-error.ts'
 import { type Decode, decoderOf } from './values.ts'
 
@@ -35,6 +37,16 @@ export interface ExchangeOptions {
   readonly limitRows: boolean
   /** Beyond the byte cap: `stop` gives up the connection; `skip` reads on to its end without keeping anything. */
   readonly beyondBytes: 'stop' | 'skip'
+  /** The same for a single row, which has to be held as a whole even where the answer is not. */
+  readonly maxRowBytes?: number
+  /** Takes the rows while they come; the answer then has none. */
+  readonly into?: RowSink
+  /** What to call `into.begin` with beside the fields. */
+  readonly columnsOf?: (fields: readonly Field[]) => readonly Column[] | undefined
+  /** Called after each piece of the answer: whether more is to come at once. */
+  readonly rested?: (more: boolean) => void
+  /** Milliseconds that the server lets the statement run, where that is not the default; `read-only` only. */
+  readonly timeoutMs?: number
 }
 
 export interface Field {
@@ -51,6 +63,8 @@ export type Answer =
       readonly kind: 'rows'
       readonly fields: readonly Field[]
       readonly rows: readonly (readonly unknown[])[]
+      /** Those that `into` took included. */
+      readonly rowCount: number
       readonly truncatedBy: 'rows' | 'bytes' | null
       readonly command: string
     }
@@ -105,6 +119,7 @@ export class Exchange {
   #fields: Field[] = []
   #decoders: Decode[] = []
   #rows: unknown[][] = []
+  #rowCount = 0
   #bytes = 0
   #truncatedBy: 'rows' | 'bytes' | null = null
   #command = ''
@@ -119,17 +134,19 @@ export class Exchange {
   constructor(options: ExchangeOptions, settle: (answer: Answer) => void) {
     this.#options = options
     this.#settle = settle
-    this.#ownStatement = options.wrapping === 'read-only' ? BEGIN_READ_ONLY_STATEMENTS + 1 : 1
+    const before = BEGIN_READ_ONLY_STATEMENTS + (options.timeoutMs === undefined ? 0 : 1)
+    this.#ownStatement = options.wrapping === 'read-only' ? before + 1 : 1
     this.#syncs = 1 + (options.wrapping === 'read-only' || options.scrub ? 1 : 0) + (options.scrub ? 1 : 0)
   }
 
   /** Everything to send, the clean-up included: nothing of it waits for an answer. */
   bytes(): Buffer {
-    const { sql, params, wrapping, scrub, maxRows, limitRows } = this.#options
-    const before = wrapping === 'read-only' ? BEGIN_READ_ONLY : null
+    const { sql, params, wrapping, scrub, maxRows, limitRows, timeoutMs } = this.#options
+    const before = wrapping === 'read-only' ? beginReadOnly(timeoutMs) : null
     const after = scrub ? ROLLBACK_AND_DISCARD : wrapping === 'read-only' ? ROLLBACK : null
     // One row more than wanted: only then does a suspended portal mean that rows were left out.
-    return statementMessages(sql, params, limitRows ? maxRows + 1 : 0, before, after)
+    const limit = limitRows && maxRows !== Infinity ? maxRows + 1 : 0
+    return statementMessages(sql, params, limit, before, after)
   }
 
   /** True when every step succeeded and the connection holds nothing of this exchange. */
@@ -150,17 +167,17 @@ export class Exchange {
     }
     if (this.#parsed !== this.#ownStatement) return 'skip'
     if (this.#truncatedBy !== null) return 'skip'
-    const { maxRows, maxBytes, beyondBytes } = this.#options
+    const { maxRows, maxBytes, maxRowBytes = maxBytes, beyondBytes } = this.#options
     // The row beyond the cap only tells that there is one: nobody is given its bytes.
-    if (this.#rows.length >= maxRows) {
+    if (this.#rowCount >= maxRows) {
       this.#truncatedBy = 'rows'
       return 'skip'
     }
     this.#bytes += length
-    if (this.#bytes <= maxBytes) return 'take'
+    if (this.#bytes <= maxBytes && length <= maxRowBytes) return 'take'
     this.#truncatedBy = 'bytes'
     if (beyondBytes === 'skip') return 'skip'
-    if (this.#rows.length === 0) this.settle({ kind: 'too_large' })
+    if (this.#rowCount === 0) this.settle({ kind: 'too_large' })
     else this.settle(this.#rowsAnswer())
     return 'stop'
   }
@@ -169,7 +186,9 @@ export class Exchange {
   message(type: number, bytes: Buffer, start: number, end: number): boolean {
     switch (type) {
       case TYPE.dataRow:
-        this.#takeRow(bytes, start)
+        this.#rowCount += 1
+        if (this.#options.into === undefined) this.#takeRow(bytes, start)
+        else this.#options.into.row(bytes, start)
         return false
       case TYPE.parseComplete:
         this.#parsed += 1
@@ -202,6 +221,27 @@ export class Exchange {
     }
   }
 
+  /**
+   * Called after each piece that came from the server.
+   *
+   * @returns false when nothing more should be read until `onReady` calls back
+   */
+  rest(): boolean {
+    const { into, rested } = this.#options
+    const more = into?.rest() ?? true
+    rested?.(more)
+    return more
+  }
+
+  onReady(listener: () => void): void {
+    this.#options.into?.onReady(listener)
+  }
+
+  /** Reading goes on after a rest. */
+  resumed(): void {
+    this.#options.rested?.(true)
+  }
+
   /** Gives an answer from outside: the connection ended. The first answer counts. */
   settle(answer: Answer): void {
     if (this.#settled) return
@@ -230,6 +270,7 @@ export class Exchange {
       kind: 'rows',
       fields: this.#fields,
       rows: this.#rows,
+      rowCount: this.#rowCount,
       truncatedBy: this.#truncatedBy,
       command: this.#command,
     }
@@ -245,6 +286,7 @@ export class Exchange {
       this.#decoders.push(decoderOf(typeOid))
       at = zero + 19
     }
+    this.#options.into?.begin(this.#fields, this.#options.columnsOf?.(this.#fields))
   }
 
   #takeRow(bytes: Buffer, start: number): void {

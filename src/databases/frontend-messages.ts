@@ -109,10 +109,20 @@ function fixed(text: string): Buffer {
  * Opens a transaction that cannot be switched to writing: once the second statement has taken a snapshot,
  * PostgreSQL itself refuses `transaction_read_only = off` (check_transaction_read_only, variable.c).
  */
-export const BEGIN_READ_ONLY = Buffer.concat([fixed('BEGIN READ ONLY'), fixed('SELECT 1 WHERE false')])
+const BEGIN_READ_ONLY = Buffer.concat([fixed('BEGIN READ ONLY'), fixed('SELECT 1 WHERE false')])
 
-/** How many statements of ours come before the caller's in an exchange that starts with `BEGIN_READ_ONLY`. */
+/** How many statements of ours come before the caller's; one more where there is a timeout. */
 export const BEGIN_READ_ONLY_STATEMENTS = 2
+
+/** @param timeoutMs of what follows, where it is not the default of the connection; the ROLLBACK takes it back */
+export function beginReadOnly(timeoutMs: number | undefined): Buffer {
+  if (timeoutMs === undefined) return BEGIN_READ_ONLY
+  return Buffer.concat([
+    fixed('BEGIN READ ONLY'),
+    fixed(`SET LOCAL statement_timeout = ${Math.trunc(timeoutMs)}`),
+    fixed('SELECT 1 WHERE false'),
+  ])
+}
 
 export const ROLLBACK = Buffer.concat([fixed('ROLLBACK'), SYNC])
 

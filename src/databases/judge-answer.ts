@@ -13,6 +13,8 @@ export interface AnswerContext {
   readonly statementTimeoutMs: number
   readonly maxBytes: number
   readonly durationMs: number
+  /** The answer was taken row by row: how long the server may have been silent. */
+  readonly silenceMs?: number
 }
 
 export type AnsweredRows = Extract<Answer, { kind: 'rows' }>
@@ -43,6 +45,7 @@ export function judgeAnswer(answer: Answer, context: AnswerContext): Result<Answ
         ),
       )
     case 'ended':
+      if (answer.by === 'deadline' && context.silenceMs !== undefined) return err(tooSlow(context))
       if (answer.by === 'deadline') throw noAnswer(context)
       return err(endedRefusal(answer.by))
     case 'changed':
@@ -65,6 +68,15 @@ export function endedRefusal(by: EndedBy): Refusal {
     return refusal('session_unknown', 'session.lost', 'the session ended while this call waited for it')
   if (by === 'deadline') return refusal('sql_timeout', 'limit.time', 'the statement took too long')
   return stopRefusal(by)
+}
+
+function tooSlow({ silenceMs = 0, statementTimeoutMs }: AnswerContext): Refusal {
+  return refusal(
+    'sql_timeout',
+    'limit.time',
+    `the statement was stopped: for ${silenceMs / 1000} s it gave no row, or its rows took longer than ${statementTimeoutMs / 1000} s in all`,
+    { allowed: 'narrow it with WHERE or LIMIT, or read the rows faster' },
+  )
 }
 
 function judgeError(error: ServerError, context: AnswerContext): Refusal {

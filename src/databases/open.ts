@@ -49,6 +49,12 @@ export function openDatabases(
       const database = served.get(name.value)
       return database === undefined ? err(notConfigured(name.value)) : database.run(statement)
     },
+    async stream(statement) {
+      const name = resolve(statement.caller, statement.database)
+      if (!name.ok) return name
+      const database = served.get(name.value)
+      return database === undefined ? err(notConfigured(name.value)) : database.stream(statement)
+    },
     status: () => [...served.values()].map((database) => database.status()),
     async catalogueQuery(name, sql, params) {
       const database = served.get(name)

@@ -38,6 +38,10 @@ export interface DatabaseLimits {
   readonly rows: number
   /** Bytes of one answer, as PostgreSQL sends it. */
   readonly resultBytes: number
+  /** Rows of one streamed answer; 0 for any number. */
+  readonly streamRows: number
+  /** Milliseconds that one streamed answer may take. */
+  readonly streamTimeMs: number
   /** Named sessions of one credential on one database. */
   readonly sessionsPerCredential: number
   /** A session that is not used for so long is closed. */

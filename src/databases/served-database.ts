@@ -6,7 +6,7 @@ import { Availability } from './availability.ts'
 import type { CatalogueRow } from './catalogue-row.ts'
 import { checkJudged, checkStatement } from './check-statement.ts'
 import type { Connection, ConnectionKind } from './connection.ts'
-import type { Rows, Statement } from './database.ts'
+import type { Rows, Statement, StreamedRows, StreamedStatement } from './database.ts'
 import { type GateCatalogue, loadGateCatalogue } from './gate/catalogue.ts'
 import type { Gate, Judged } from './gate/judge.ts'
 import { type AnsweredRows, endedRefusal, judgeAnswer } from './judge-answer.ts'
@@ -135,6 +135,23 @@ export class ServedDatabase {
   }
 
   async run(statement: Statement): Promise<Result<Rows, Refusal>> {
+    const answer = await this.#perform(statement, null)
+    if (!answer.ok) return answer
+    const { answered, facts } = answer.value
+    return ok({ ...facts, rows: answered.rows })
+  }
+
+  async stream(statement: StreamedStatement): Promise<Result<StreamedRows, Refusal>> {
+    const answer = await this.#perform(statement, statement)
+    if (!answer.ok) return answer
+    const { answered, facts } = answer.value
+    return ok({ ...facts, rowCount: answered.rowCount })
+  }
+
+  async #perform(
+    statement: Statement,
+    streamed: StreamedStatement | null,
+  ): Promise<Result<Performed, Refusal>> {
     const wrong = checkStatement(statement)
     if (wrong !== null) return err(wrong)
     try {
@@ -145,7 +162,7 @@ export class ServedDatabase {
       const taken = await this.#take(statement, judged.value)
       if (!taken.ok) return taken
       if (isInterrupted(taken.value)) return err(endedRefusal(taken.value.interrupted))
-      return await this.#execute(statement, judged.value, taken.value)
+      return await this.#execute(statement, streamed, judged.value, taken.value)
     } catch (fault) {
       throw this.#explain(fault, statement)
     }
@@ -194,9 +211,10 @@ export class ServedDatabase {
 
   async #execute(
     statement: Statement,
+    streamed: StreamedStatement | null,
     judged: Judged,
     connection: Connection,
-  ): Promise<Result<Rows, Refusal>> {
+  ): Promise<Result<Performed, Refusal>> {
     const { signal, session, params = [] } = statement
     if (signal.aborted) {
       connection.giveBack()
@@ -209,37 +227,55 @@ export class ServedDatabase {
       session: session !== undefined,
       reportsReadOnly: connection.parameter('default_transaction_read_only') === 'on',
     })
-    const maxBytes = Math.min(statement.maxBytes ?? limits.resultBytes, limits.resultBytes)
-    const maxRows = Math.max(0, Math.min(statement.maxRows ?? limits.rows, limits.rows))
+    const { access } = judged
+    const bounds = boundsOf(statement, streamed, limits)
+    // A write gets no more time than another: it holds locks for as long as its rows are read.
+    const long = streamed?.bounds === 'stream' && access === 'read'
+    const timeoutMs = long ? Math.max(limits.streamTimeMs, statementTimeoutMs) : statementTimeoutMs
     const startedAt = clock.now()
     const answer = await runExchange(
       connection,
-      { ...plan, sql: judged.sql, params: params.map(toParameter), maxRows, maxBytes },
+      {
+        ...plan,
+        ...bounds,
+        ...(long ? { wrapping: 'read-only', timeoutMs } : {}),
+        ...(streamed === null
+          ? {}
+          : { into: streamed.into, columnsOf: (fields) => this.#typeNames.known(fields) }),
+        sql: judged.sql,
+        params: params.map(toParameter),
+      },
       signal,
       startedAt,
-      statementTimeoutMs + GRACE_MS,
+      timeoutMs + GRACE_MS,
+      ...(long ? [{ clock, silenceMs: statementTimeoutMs }] : []),
     )
     const durationMs = clock.now() - startedAt
-    const { access } = judged
     const role = connection.kind === 'write' ? (writer?.user ?? user) : user
     const rows = judgeAnswer(answer, {
       database: name,
       role,
       access,
-      statementTimeoutMs,
-      maxBytes,
+      statementTimeoutMs: timeoutMs,
+      maxBytes: Math.min(bounds.maxBytes, bounds.maxRowBytes),
       durationMs,
+      ...(long ? { silenceMs: statementTimeoutMs } : {}),
     })
     if (access === 'write' && !KEEPS_CATALOGUE.has(judged.statement)) this.#catalogue.outdate()
-    return rows.ok ? ok(await this.#rows(rows.value, access, durationMs)) : rows
+    return rows.ok
+      ? ok({ answered: rows.value, facts: await this.#facts(rows.value, access, durationMs) })
+      : rows
   }
 
-  async #rows(answered: AnsweredRows, access: Judged['access'], durationMs: number): Promise<Rows> {
-    const { fields, rows, truncatedBy, command } = answered
+  async #facts(
+    answered: AnsweredRows,
+    access: Judged['access'],
+    durationMs: number,
+  ): Promise<Performed['facts']> {
+    const { fields, truncatedBy, command } = answered
     const affected = access === 'write' ? affectedRows(command) : undefined
     return {
       columns: await this.#typeNames.columns(fields),
-      rows,
       truncated: truncatedBy !== null,
       ...(truncatedBy === null ? {} : { truncatedBy }),
       command,
@@ -302,6 +338,29 @@ export class ServedDatabase {
       ...(fault.retryAfterS === undefined ? {} : { retryAfterS: fault.retryAfterS }),
       cause: fault.cause,
     })
+  }
+}
+
+/** What came of a statement: the answer as the server gave it, and what is to be said of it. */
+interface Performed {
+  readonly answered: AnsweredRows
+  readonly facts: Omit<Rows, 'rows'>
+}
+
+function boundsOf(
+  { maxRows, maxBytes }: Statement,
+  streamed: StreamedStatement | null,
+  limits: DatabaseContext['limits'],
+): { readonly maxRows: number; readonly maxBytes: number; readonly maxRowBytes: number } {
+  if (streamed?.bounds === 'stream') {
+    const { streamRows, resultBytes } = limits
+    return { maxRows: streamRows || Infinity, maxBytes: Infinity, maxRowBytes: resultBytes }
+  }
+  const bytes = Math.min(maxBytes ?? limits.resultBytes, limits.resultBytes)
+  return {
+    maxRows: Math.max(0, Math.min(maxRows ?? limits.rows, limits.rows)),
+    maxBytes: bytes,
+    maxRowBytes: bytes,
   }
 }
 

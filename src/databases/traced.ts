@@ -1,6 +1,8 @@
 import { Fault } from '../lib/fault.ts'
 import type { SpanOutcome, Tracing } from '../observe/tracing.ts'
-import type { Rows } from './database.ts'
+import type { Refusal } from '../access/refusal.ts'
+import type { Result } from '../lib/result.ts'
+import type { Rows, Statement, StreamedRows } from './database.ts'
 import type { OpenDatabases } from './open.ts'
 
 /**
@@ -11,38 +13,55 @@ export function traced(databases: OpenDatabases, tracing: Tracing): OpenDatabase
   if (!tracing.on) return databases
   return {
     ...databases,
-    async run(statement) {
-      const span = tracing.begin({
-        kind: 'client',
-        name: statement.database ?? 'postgresql',
-        parent: statement.trace,
-        facts: { 'db.system.name': 'postgresql', 'db.namespace': statement.database },
-      })
-      try {
-        const result = await databases.run(statement)
-        span.end(
-          result.ok
-            ? outcomeOf(result.value)
-            : { facts: { 'db.response.status_code': result.error.sqlstate }, error: result.error.code },
-        )
-        return result
-      } catch (error) {
-        span.end({ error: error instanceof Fault ? error.code : 'internal' })
-        throw error
-      }
-    },
+    run: (statement) =>
+      within(
+        statement,
+        (result: Rows) => result.rows.length,
+        (each) => databases.run(each),
+      ),
+    stream: (statement) =>
+      within(
+        statement,
+        (result: StreamedRows) => result.rowCount,
+        (each) => databases.stream(each),
+      ),
+  }
+
+  async function within<S extends Statement, R extends Omit<Rows, 'rows'>>(
+    statement: S,
+    rowCount: (result: R) => number,
+    run: (statement: S) => Promise<Result<R, Refusal>>,
+  ): Promise<Result<R, Refusal>> {
+    const span = tracing.begin({
+      kind: 'client',
+      name: statement.database ?? 'postgresql',
+      parent: statement.trace,
+      facts: { 'db.system.name': 'postgresql', 'db.namespace': statement.database },
+    })
+    try {
+      const result = await run(statement)
+      span.end(
+        result.ok
+          ? outcomeOf(result.value, rowCount(result.value))
+          : { facts: { 'db.response.status_code': result.error.sqlstate }, error: result.error.code },
+      )
+      return result
+    } catch (error) {
+      span.end({ error: error instanceof Fault ? error.code : 'internal' })
+      throw error
+    }
   }
 }
 
 /** `SELECT 3` says what ran; a portal that was cut off says nothing. */
-function outcomeOf({ command, database, rows }: Rows): SpanOutcome {
+function outcomeOf({ command, database }: Pick<Rows, 'command' | 'database'>, rowCount: number): SpanOutcome {
   const operation = /^[A-Z]+/.exec(command)?.[0]
   return {
     name: operation === undefined ? database : `${operation} ${database}`,
     facts: {
       'db.operation.name': operation,
       'db.namespace': database,
-      'db.response.returned_rows': rows.length,
+      'db.response.returned_rows': rowCount,
     },
   }
 }

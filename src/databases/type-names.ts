@@ -21,6 +21,13 @@ export class TypeNames {
     return unknown.length === 0 ? this.#columns(fields) : this.#ask(fields, unknown)
   }
 
+  /** `undefined` where a type would have to be asked for. */
+  known(fields: readonly Field[]): Column[] | undefined {
+    return fields.every(({ typeOid }) => this.#name(typeOid) !== undefined)
+      ? this.#columns(fields)
+      : undefined
+  }
+
   #name(oid: number): string | undefined {
     return builtInTypeName(oid) ?? this.#names.get(oid)
   }

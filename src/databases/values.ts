@@ -67,6 +67,11 @@ function json(bytes: Buffer, start: number, end: number): unknown {
   }
 }
 
+/** Whether json nests so deeply that it stays text. */
+export function isTooDeep(bytes: Buffer, start: number, end: number): boolean {
+  return end - start > 2 * DEEPEST_JSON && nestsDeeper(bytes.toString('utf8', start, end), DEEPEST_JSON)
+}
+
 /** @param source JSON that PostgreSQL has checked */
 function nestsDeeper(source: string, most: number): boolean {
   let depth = 0
@@ -155,6 +160,28 @@ for (const [oid, name, arrayOid, decode] of SCALARS) {
 
 /** How to read a value of the type; types not built in are text. */
 export const decoderOf = (oid: number): Decode => TYPES.get(oid)?.decode ?? text
+
+/** What a value is to whoever writes it without reading it first. */
+export type Kind = 'boolean' | 'integer' | 'float' | 'json' | 'array' | 'text'
+
+const KINDS: ReadonlyMap<Decode, Kind> = new Map<Decode, Kind>([
+  [boolean, 'boolean'],
+  [integer, 'integer'],
+  [float, 'float'],
+  [json, 'json'],
+  [text, 'text'],
+])
+
+export const kindOf = (oid: number): Kind => KINDS.get(decoderOf(oid)) ?? 'array'
+
+const NUMERIC_OID = 1700
+const MONEY_OID = 790
+
+/** Whether the text of every value of the type is a number. */
+export function isNumeric(oid: number): boolean {
+  const kind = kindOf(oid)
+  return kind === 'integer' || kind === 'float' || oid === NUMERIC_OID || oid === MONEY_OID
+}
 
 /** Name of a built-in type, or `undefined` for one that the database must be asked about. */
 export const builtInTypeName = (oid: number): string | undefined => TYPES.get(oid)?.name

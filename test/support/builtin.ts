@@ -32,6 +32,8 @@ export async function openBuiltin(
   const limits = {
     rows: options.rows ?? 1_000,
     resultBytes: 1_000_000,
+    streamRows: 0,
+    streamTimeMs: 60_000,
     sessionsPerCredential: 3,
     sessionIdleMs: 60_000,
   }

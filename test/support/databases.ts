@@ -84,7 +84,14 @@ export async function openHarness(
     lifelines,
     clock: systemClock,
     observe: (observation) => observations.push(observation),
-    limits: { rows: 1_000, resultBytes: 1_000_000, sessionsPerCredential: 3, sessionIdleMs: 60_000 },
+    limits: {
+      rows: 1_000,
+      resultBytes: 1_000_000,
+      streamRows: 0,
+      streamTimeMs: 60_000,
+      sessionsPerCredential: 3,
+      sessionIdleMs: 60_000,
+    },
     ...more,
   })
   const run: Harness['run'] = (caller, sql, statement = {}) =>

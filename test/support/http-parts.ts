@@ -116,6 +116,17 @@ export function memoryTokens(clock: Clock): Tokens {
 
 /** A database of one number: `SELECT <n>` gives it, anything that writes is refused as the gate would. */
 export const numberDatabases: Databases = {
+  async stream(statement) {
+    const answer = await this.run(statement)
+    if (!answer.ok) return answer
+    const { rows, ...facts } = answer.value
+    if (rows.length > 0) statement.into.begin([{ name: 'n', typeOid: 23 }], facts.columns)
+    for (const [number] of rows) {
+      const digits = Buffer.from(String(number))
+      statement.into.row(Buffer.from([0, 1, 0, 0, 0, digits.length, ...digits]), 0)
+    }
+    return ok({ ...facts, rowCount: rows.length })
+  },
   names: ['main', 'other'],
   resolve: (_caller, name) => ok(name ?? 'main'),
   async run({ caller, sql, database = 'main' }: Statement) {

@@ -21,6 +21,16 @@ const fields = section('Bounds of what callers can ask for.', {
     { standard: 1_000 },
   ),
   resultBytes: size('Data of one answer.', { min: KIB, max: 256 * MIB }, { standard: '8MiB' }),
+  streamRows: whole(
+    'Rows of one answer that is streamed as NDJSON or CSV; 0 for any number.',
+    { min: 0, max: 1_000_000_000 },
+    { standard: 0 },
+  ),
+  streamTime: duration(
+    'How long one streamed answer may take in all.',
+    { min: SECOND, max: 24 * HOUR },
+    { standard: '15m' },
+  ),
   sessionsPerCredential: whole(
     'Sessions that one credential may have open.',
     { min: 1, max: 100_000 },
@@ -41,11 +51,17 @@ const fields = section('Bounds of what callers can ask for.', {
 })
 
 export const limits = mapped(fields, (value, place, context): LimitSettings | undefined => {
-  const { sessionIdle, requestTimeout, drain, ...rest } = value
+  const { sessionIdle, streamTime, requestTimeout, drain, ...rest } = value
   if (value.sessionsPerCredential > value.sessions) {
     const at = context.places.get('limits.sessionsPerCredential') ?? place
     context.report.problem('config_conflict', at, `is more than limits.sessions (${value.sessions})`)
     return undefined
   }
-  return { ...rest, sessionIdleMs: sessionIdle, requestTimeoutMs: requestTimeout, drainMs: drain }
+  return {
+    ...rest,
+    streamTimeMs: streamTime,
+    sessionIdleMs: sessionIdle,
+    requestTimeoutMs: requestTimeout,
+    drainMs: drain,
+  }
 })
