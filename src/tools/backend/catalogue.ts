@@ -50,9 +50,14 @@ export class Catalogue {
   }
 }
 
-/** The name of a listed tool; undefined for an entry that is none. */
+/** Servers that trim a name, or end it at a NUL, would take it for another one than the rules did. */
+const TOOL_NAME = /^(?!\s)[^\p{Cc}]+(?<!\s)$/u
+
+/** The name of a tool; undefined for what is none. */
 export function nameOf({ name }: Params): string | undefined {
-  return typeof name === 'string' && name.length > 0 && name.length <= LONGEST_TOOL_NAME ? name : undefined
+  return typeof name === 'string' && name.length <= LONGEST_TOOL_NAME && TOOL_NAME.test(name)
+    ? name
+    : undefined
 }
 
 /** The defaults of 2025-11-25 `ToolAnnotations`: without a word, a tool writes and destroys. */

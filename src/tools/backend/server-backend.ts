@@ -243,7 +243,7 @@ const ALLOWED_UNRECORDED: Result<Admission, Refusal> = ok(UNRECORDED)
 const BAD_NAME = refusal(
   'invalid_request',
   'tool',
-  `name must be a string of 1 to ${LONGEST_TOOL_NAME} characters`,
+  `name must be a string of 1 to ${LONGEST_TOOL_NAME} characters, without control characters and without blanks at its ends`,
 )
 
 const DISGUISED = refusal(
