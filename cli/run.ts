@@ -147,7 +147,9 @@ function showVersion(invocation: Invocation): ExitCode {
 }
 
 function reportFault(invocation: Invocation, error: unknown): ExitCode {
-  const trace = invocation.env['POSTERN_DEBUG'] ? [String(error instanceof Error ? error.stack : error)] : []
+  const trace = invocation.env['POSTERN_DEBUG']
+    ? String(error instanceof Error ? error.stack : error).split('\n')
+    : []
   if (error instanceof Fault)
     return invocation.fail({ code: error.code, message: error.message, more: trace })
   return invocation.fail({

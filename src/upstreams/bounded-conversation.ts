@@ -1,3 +1,4 @@
+import { formatDuration } from '../lib/duration.ts'
 import { Fault } from '../lib/fault.ts'
 import { Bag } from '../lib/bag.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -115,7 +116,7 @@ export class BoundedConversation implements Conversation {
       () =>
         new Fault(
           'upstream_timeout',
-          `MCP server "${server}" did not answer ${method} within ${timeoutMs} ms.`,
+          `MCP server "${server}" did not answer ${method} within ${formatDuration(timeoutMs)}.`,
         ),
       signal,
     )

@@ -22,9 +22,13 @@ export class RunningRequests {
    */
   begin(): void {
     if (this.#count >= this.#most)
-      throw new Fault('upstream_busy', `MCP server "${this.#server}" has as many requests as it may.`, {
-        retryAfterS: 1,
-      })
+      throw new Fault(
+        'upstream_busy',
+        `MCP server "${this.#server}" has no room for another request. Try again in a moment.`,
+        {
+          retryAfterS: 1,
+        },
+      )
     this.#count += 1
   }
 

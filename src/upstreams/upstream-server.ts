@@ -3,6 +3,7 @@ import { refusal, type Refusal } from '../access/refusal.ts'
 import type { Caller } from '../identity/caller.ts'
 import type { EndReason, Lifelines } from '../identity/lifelines.ts'
 import type { Clock } from '../lib/clock.ts'
+import { formatDuration } from '../lib/duration.ts'
 import { Fault } from '../lib/fault.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { Secret } from '../lib/secret.ts'
@@ -200,9 +201,13 @@ export class UpstreamServer implements Upstream {
     const open = this.#conversations.size + this.#beginning
     const own = this.#perCredential.get(caller.credential.id) ?? 0
     if (open >= limits.conversations || own >= shareOf(limits.conversations))
-      throw new Fault('upstream_busy', `MCP server "${this.name}" has as many conversations as it may.`, {
-        retryAfterS: 1,
-      })
+      throw new Fault(
+        'upstream_busy',
+        `MCP server "${this.name}" has no room for another conversation. Try again in a moment.`,
+        {
+          retryAfterS: 1,
+        },
+      )
   }
 
   #count({ credential: { id } }: Caller, more: 1 | -1): void {
@@ -226,7 +231,7 @@ export class UpstreamServer implements Upstream {
       refusal(
         'upstream_credential_missing',
         'upstream_credential',
-        `MCP server "${this.name}" needs a credential of your own, and you have left none.`,
+        `MCP server "${this.name}" needs a credential of your own: leave it with PUT /api/v1/servers/${this.name}/credential.`,
         { allowed: 'the same request once you have left your credential for this server' },
       ),
     )
@@ -273,7 +278,7 @@ export class UpstreamServer implements Upstream {
     const { connectTimeoutMs } = this.options.limits
     return new Fault(
       'upstream_timeout',
-      `MCP server "${this.name}" did not begin a conversation within ${connectTimeoutMs} ms.`,
+      `MCP server "${this.name}" did not begin a conversation within ${formatDuration(connectTimeoutMs)}.`,
     )
   }
 

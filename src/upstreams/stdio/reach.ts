@@ -90,9 +90,13 @@ class ProcessReach implements Reach {
     const tooMany = credentialId !== null && mine.length >= shareOf(most) && !endIdle(mine)
     // Those that are ending count, too: otherwise endings could be piled up.
     if (tooMany || (this.#kept.size >= most && !endIdle(this.#kept.values())) || this.#going.size >= 2 * most)
-      throw new Fault('upstream_busy', `MCP server "${name}" has as many processes as it may.`, {
-        retryAfterS: 1,
-      })
+      throw new Fault(
+        'upstream_busy',
+        `MCP server "${name}" has no room for another process. Try again in a moment.`,
+        {
+          retryAfterS: 1,
+        },
+      )
     const own = userCredential?.kind === 'env' && ownSecret ? { [userCredential.name]: ownSecret } : {}
     if (this.#crashed.delete(key)) {
       this.#restarts += 1
