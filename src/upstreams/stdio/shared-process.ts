@@ -158,15 +158,13 @@ export class SharedProcess {
       this.#starting.signal,
     )
     try {
-      const era = this.#options.era ?? (await this.#discover(time.signal))
-      const { strangers } = this.#options
-      if (era === 'stateless') {
-        this.#watcher.up(era, STATELESS_REVISION)
-        return { era, views: new LinkViews(this.#link, strangers) }
-      }
-      const peer = await SessionPeer.begin(this.#link, { ...this.#options, signal: time.signal }, strangers)
-      this.#watcher.up(era, peer.facts.revision)
-      return { era, peer }
+      const { era } = this.#options
+      const speaking = era ? await this.#speak(era, time.signal) : await this.#findOut(time.signal)
+      this.#watcher.up(
+        speaking.era,
+        speaking.era === 'session' ? speaking.peer.facts.revision : STATELESS_REVISION,
+      )
+      return speaking
     } catch (fault) {
       this.#finish(fault as Error)
       this.#link.process.stop('kindly')
@@ -176,24 +174,47 @@ export class SharedProcess {
     }
   }
 
-  async #discover(signal: AbortSignal): Promise<Era> {
-    const { clock, client, connectTimeoutMs } = this.#options
-    const patience = deadline(
-      clock,
-      Math.min(DISCOVER_MS, connectTimeoutMs / 2),
-      () => new Fault('upstream_timeout', 'The MCP server did not answer server/discover.'),
-      signal,
-    )
+  async #speak(era: Era, signal: AbortSignal): Promise<Speaking> {
+    const { strangers } = this.#options
+    return era === 'stateless'
+      ? { era, views: new LinkViews(this.#link, strangers) }
+      : { era, peer: await SessionPeer.begin(this.#link, { ...this.#options, signal }, strangers) }
+  }
+
+  /**
+   * Asks for the era. When nothing is said, the server is taken for one of the old era, but listened to all the same: it
+   * may be one of the new era that takes long to start, and answers what comes first.
+   */
+  async #findOut(signal: AbortSignal): Promise<Speaking> {
+    const asked = discoverEra(this.#link, this.#options.client, signal)
+    const era = await this.#inTime(asked, signal)
+    if (era) return await this.#speak(era, signal)
+    const guessed = this.#speak('session', signal)
+    const late = asked.then(async (told) => {
+      if (told === 'session') throw SILENT
+      return await this.#speak(told, signal)
+    })
+    try {
+      // Answers come in any order: a refused guess is no end as long as the first question may be answered.
+      return await Promise.any([guessed, late])
+    } catch {
+      return await guessed
+    }
+  }
+
+  /** Undefined when the server says nothing for a while. */
+  async #inTime(asked: Promise<Era>, signal: AbortSignal): Promise<Era | undefined> {
+    const { clock, connectTimeoutMs } = this.#options
+    const patience = deadline(clock, Math.min(DISCOVER_MS, connectTimeoutMs / 2), () => SILENT, signal)
     this.#discovering = true
     try {
-      return await discoverEra(this.#link, client, patience.signal)
+      return await unlessAborted(asked, patience.signal)
     } catch {
       signal.throwIfAborted()
-      // It said nothing, or it ended: the latter asks for a new process, and for no more questions.
-      if (!patience.signal.aborted) {
-        this.#link.process.stop('kindly')
-        this.#link = this.#start()
-      }
+      if (patience.signal.aborted) return undefined
+      // It ended, as some of the old era do: there has to be a new process, and no more questions.
+      this.#link.process.stop('kindly')
+      this.#link = this.#start()
       return 'session'
     } finally {
       this.#discovering = false
@@ -201,3 +222,5 @@ export class SharedProcess {
     }
   }
 }
+
+const SILENT = new Error('The MCP server did not answer server/discover.')

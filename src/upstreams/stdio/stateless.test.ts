@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { fixtureCommand } from '../../../test/support/fixture-upstream.ts'
+import { manualClock } from '../../../test/support/clock.ts'
 import { soon } from '../../../test/support/soon.ts'
 import {
   call,
@@ -15,9 +16,12 @@ import {
 import type { StdioReach } from '../options.ts'
 
 const opened: TestUpstreams[] = []
-function open(reach: Partial<StdioReach> = {}): TestUpstreams {
+function open(
+  reach: Partial<StdioReach> = {},
+  more: Parameters<typeof openTestUpstreams>[1] = {},
+): TestUpstreams {
   const command = fixtureCommand({ transport: 'stdio', revision: '2026-07-28' })
-  const upstreams = openTestUpstreams([stdioUpstream('fixture', { reach: { ...command, ...reach } })])
+  const upstreams = openTestUpstreams([stdioUpstream('fixture', { reach: { ...command, ...reach } })], more)
   opened.push(upstreams)
   return upstreams
 }
@@ -36,6 +40,20 @@ describe('F5 a stdio server of the stateless revision', () => {
       revision: '2026-07-28',
       processes: 1,
     })
+  })
+
+  it('is found out also when it takes longer to start than a silent server of the old era is given', async () => {
+    const clock = manualClock()
+    const { command, args } = fixtureCommand({ transport: 'stdio', revision: '2026-07-28' })
+    const upstreams = open(
+      { command: '/bin/sh', args: ['-c', 'sleep 0.5; exec "$0" "$@"', command, ...args] },
+      { clock },
+    )
+    const begun = converse(upstreams, 'fixture')
+    await soon(() => upstreams.upstreams.find('fixture')?.status().processes).toBe(1)
+    clock.advance(4_000)
+    expect((await begun).about.revision).toBe('2026-07-28')
+    expect(await callText(await begun, 'test_simple_text')).not.toBe('')
   })
 
   it('brings progress to the conversation it belongs to, of several on one process', async () => {
