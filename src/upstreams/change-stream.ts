@@ -2,7 +2,9 @@ import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import { isObject, type Params, type RequestId } from '../lib/json-rpc.ts'
 import type { Inbox, Listening } from './conversation.ts'
+import { type Deadline, deadline } from './deadline.ts'
 import type { OpenRequest, RpcResponse, ServerMessage } from './link.ts'
+import { RetryDelay } from './retry-delay.ts'
 import { subscriptionOf, withoutHopMeta } from './stateless-meta.ts'
 
 /** Resources of which one conversation may be told. */
@@ -25,14 +27,14 @@ export interface ChangeStreamParts {
 
 interface Stream {
   readonly id: RequestId
-  readonly controller: AbortController
+  readonly time: Deadline
   readonly granted: Listening
   readonly since: number
 }
 
 interface Opening {
   readonly id: RequestId
-  readonly controller: AbortController
+  readonly time: Deadline
   done(stream: Stream): void
 }
 
@@ -50,7 +52,7 @@ export class ChangeStream {
   /** One that waits for its acknowledgement. */
   #opening: Opening | undefined
   #turn: Promise<unknown> = Promise.resolve()
-  #attempts = 0
+  readonly #delay = new RetryDelay(FIRST_RETRY_MS, LONGEST_RETRY_MS)
   #cancelRetry: (() => void) | undefined
   #closed = false
 
@@ -93,6 +95,7 @@ export class ChangeStream {
         return
       case 'notifications/cancelled':
         if (this.#current && this.#current.id === id) this.#broken(this.#current)
+        else if (this.#opening && this.#opening.id === id) this.#opening.time.abort(refused(this.#parts.server))
         return
       default:
         if (this.#current && tells(this.#current.granted, method, params)) {
@@ -105,7 +108,7 @@ export class ChangeStream {
     this.#closed = true
     this.#wanted = {}
     this.#cancelRetry?.()
-    this.#opening?.controller.abort(GONE)
+    this.#opening?.time.abort(GONE)
     this.#end(this.#current)
     this.#current = undefined
   }
@@ -113,8 +116,8 @@ export class ChangeStream {
   /** The new stream is there before the old one ends, so that nothing is missed in between. */
   #acknowledged(opening: Opening, granted: Listening): void {
     const before = this.#current
-    const { id, controller } = opening
-    const stream: Stream = { id, controller, granted, since: this.#parts.clock.now() }
+    const { id, time } = opening
+    const stream: Stream = { id, time, granted, since: this.#parts.clock.now() }
     this.#current = stream
     this.#opening = undefined
     this.#end(before)
@@ -135,17 +138,16 @@ export class ChangeStream {
   /** Answers false when the server tells no changes. */
   async #open(): Promise<boolean> {
     const { server, clock, timeoutMs } = this.#parts
-    const controller = new AbortController()
-    const late = clock.after(timeoutMs, () => {
-      controller.abort(
-        new Fault('upstream_timeout', `MCP server "${server}" did not say in time what it will tell.`),
-      )
-    })
+    const time = deadline(
+      clock,
+      timeoutMs,
+      () => new Fault('upstream_timeout', `MCP server "${server}" did not say in time what it will tell.`),
+    )
     const acknowledged = Promise.withResolvers<Stream>()
-    const request = this.#parts.open({ notifications: this.#wanted }, controller.signal, (message) => {
+    const request = this.#parts.open({ notifications: this.#wanted }, time.signal, (message) => {
       this.heard(message)
     })
-    const opening: Opening = { id: request.id, controller, done: acknowledged.resolve }
+    const opening: Opening = { id: request.id, time, done: acknowledged.resolve }
     this.#opening = opening
     const over: Promise<End> = request.answer.then(
       (response) => ({ kind: 'answered', response }),
@@ -160,10 +162,11 @@ export class ChangeStream {
         return true
       }
       if (first.kind === 'answered') return false
-      if (controller.signal.aborted) this.#parts.cancel(request.id)
+      if (time.signal.aborted) this.#parts.cancel(request.id)
       throw first.fault
     } finally {
-      late()
+      // From now on it stays open for as long as it is wanted.
+      time.done()
       if (this.#opening === opening) this.#opening = undefined
     }
   }
@@ -172,15 +175,13 @@ export class ChangeStream {
     this.#current = undefined
     this.#end(stream)
     // One that breaks as soon as it is open would otherwise be a change told every second.
-    if (this.#parts.clock.now() - stream.since > LONGEST_RETRY_MS) this.#attempts = 0
+    if (this.#parts.clock.now() - stream.since > LONGEST_RETRY_MS) this.#delay.reset()
     this.#retry(stream.granted)
   }
 
   #retry(missed: Listening): void {
     if (this.#closed || isEmpty(this.#wanted) || this.#cancelRetry) return
-    const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#attempts, 16))
-    this.#attempts += 1
-    this.#cancelRetry = this.#parts.clock.after(delayMs * (0.75 + Math.random() / 2), () => {
+    this.#cancelRetry = this.#parts.clock.after(this.#delay.next(undefined, Math.random()), () => {
       this.#cancelRetry = undefined
       const version = this.#version
       this.#turn = this.#turn
@@ -204,8 +205,8 @@ export class ChangeStream {
   }
 
   #end(stream: Stream | undefined): void {
-    if (!stream || stream.controller.signal.aborted) return
-    stream.controller.abort(GONE)
+    if (!stream || stream.time.signal.aborted) return
+    stream.time.abort(GONE)
     this.#parts.cancel(stream.id)
   }
 }
@@ -214,6 +215,11 @@ export class ChangeStream {
 type End =
   | { readonly kind: 'answered'; readonly response: RpcResponse }
   | { readonly kind: 'failed'; readonly fault: unknown }
+
+const refused = (server: string): Fault =>
+  new Fault('upstream_unavailable', `MCP server "${server}" ended the subscription before it began.`, {
+    retryAfterS: 1,
+  })
 
 const GONE = new Fault('upstream_unavailable', 'Nobody listens any more.')
 

@@ -2,6 +2,7 @@ import { Pool } from 'undici'
 import type { Clock } from '../../lib/clock.ts'
 import { Fault } from '../../lib/fault.ts'
 import { isObject } from '../../lib/json-rpc.ts'
+import { deadline } from '../deadline.ts'
 import type { ClientCredentials } from '../options.ts'
 import { Problem } from '../problem.ts'
 import { judgeError, type Peer } from './judge-error.ts'
@@ -86,16 +87,17 @@ export function openTokenSource(
   }
 
   const fetchNow = async (): Promise<string> => {
-    const over = new AbortController()
-    const cancel = clock.after(timeoutMs, () => {
-      over.abort(new Fault('upstream_timeout', `${peer} did not answer in time.`))
-    })
+    const time = deadline(
+      clock,
+      timeoutMs,
+      () => new Fault('upstream_timeout', `${peer} did not answer in time.`),
+    )
     try {
-      let reply = await ask(method, over.signal)
+      let reply = await ask(method, time.signal)
       if (reply.status >= 400 && reply.status < 500 && reply.body?.['error'] === 'invalid_client') {
         // Some servers know only the other way to show the secret; the one that works is remembered.
         const other: Method = method === 'basic' ? 'post' : 'basic'
-        const second = await ask(other, over.signal)
+        const second = await ask(other, time.signal)
         if (second.status === 200) method = other
         reply = second.status === 200 ? second : reply
       }
@@ -108,11 +110,11 @@ export function openTokenSource(
       failure = undefined
       return granted.token
     } catch (error) {
-      const fault = judgeError(over.signal.aborted ? over.signal.reason : error, peer)
+      const fault = judgeError(time.signal.aborted ? time.signal.reason : error, peer)
       failure = { fault, until: clock.now() + FAILURE_MS }
       throw fault
     } finally {
-      cancel()
+      time.done()
     }
   }
 

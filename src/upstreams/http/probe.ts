@@ -2,6 +2,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { Fault } from '../../lib/fault.ts'
 import { isObject, type Params, type RpcFailure } from '../../lib/json-rpc.ts'
 import { LATEST_SESSION_REVISION, SESSION_REVISIONS, STATELESS_REVISION } from '../../lib/revisions.ts'
+import { deadline } from '../deadline.ts'
 import type { RpcResponse } from '../link.ts'
 import { Problem } from '../problem.ts'
 import { withRequestMeta } from '../stateless-meta.ts'
@@ -171,25 +172,16 @@ async function step<T>(
   { clock, signal }: ProbeParts,
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T | undefined> {
-  const controller = new AbortController()
-  let silent = false
-  const cancel = clock.after(STEP_MS, () => {
-    silent = true
-    controller.abort(new Error('silent'))
-  })
-  const onAbort = (): void => {
-    controller.abort(signal.reason)
-  }
-  signal.addEventListener('abort', onAbort)
+  const silent = new Error('silent')
+  const time = deadline(clock, STEP_MS, () => silent, signal)
   try {
     signal.throwIfAborted()
-    return await run(controller.signal)
+    return await run(time.signal)
   } catch (fault) {
-    if (silent && !signal.aborted) return undefined
+    if (time.signal.reason === silent) return undefined
     throw fault
   } finally {
-    cancel()
-    signal.removeEventListener('abort', onAbort)
+    time.done()
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Clock } from '../../lib/clock.ts'
 import { Fault } from '../../lib/fault.ts'
-import { Allowance } from '../stdio/allowance.ts'
+import { Allowance } from '../allowance.ts'
 import { Problem } from '../problem.ts'
 import { EventTooLong, type EventReader, type StreamEvent } from './event-reader.ts'
 import { judgeError, type Peer } from './judge-error.ts'

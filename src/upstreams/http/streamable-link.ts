@@ -5,7 +5,7 @@ import type { Exchange, RpcNotification, RpcResponse } from '../link.ts'
 import { readMessages } from '../read-messages.ts'
 import { writeMessage } from '../write-message.ts'
 import { Problem } from '../problem.ts'
-import { RetryDelay } from './retry-delay.ts'
+import { RetryDelay } from '../retry-delay.ts'
 import { discard } from './discard.ts'
 import { EventReader } from './event-reader.ts'
 import { HttpLink, type HttpLinkParts, type Outgoing, POSTED } from './http-link.ts'
@@ -13,7 +13,7 @@ import { isEventStream } from './media-type.ts'
 import { readEvents } from './read-events.ts'
 import { NoAnswer, readReply } from './read-reply.ts'
 import type { HttpResponse } from './send.ts'
-import { wait } from './wait.ts'
+import { wait } from '../wait.ts'
 
 /** Notifications and answers that are on their way at once: a server that accepts none must not make us keep more. */
 const MOST_SENDING = 256

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Clock } from '../../lib/clock.ts'
 import type { Observe } from '../../observe/observation.ts'
-import { Allowance } from './allowance.ts'
+import { Allowance } from '../allowance.ts'
 import type { Redact } from './redactor.ts'
 
 const MOST_LINE_BYTES = 4_096

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Clock } from '../../lib/clock.ts'
 import type { Receipt } from '../channel-link.ts'
-import { Allowance } from './allowance.ts'
+import { Allowance } from '../allowance.ts'
 import { LineReader, LineTooLong } from './line-reader.ts'
 
 /**

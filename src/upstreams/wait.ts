@@ -1,6 +1,4 @@
-import type { Clock } from '../../lib/clock.ts'
-
-export { unlessAborted } from '../unless-aborted.ts'
+import type { Clock } from '../lib/clock.ts'
 
 /** Settles after `ms`; rejects with the signal's reason when that is aborted first. */
 export function wait(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
