@@ -71,16 +71,16 @@ describe('importConfiguration', () => {
     ['config.dev.json', []],
     ['tokens-by-server.json', []],
     ['service-auths.json', []],
-    ['transports.json', ['mcpServers.events.reach.url']],
+    ['transports.json', ['mcpServers.events.url']],
     ['tool-filters.json', []],
     ['mcp-proxy.json', []],
     ['vscode-mcp.json', []],
     [
       'claude-desktop.json',
       [
-        'mcpServers.postgres.reach.args',
-        'mcpServers.search.reach.args',
-        'mcpServers.search.reach.env.SEARCH_TOKEN',
+        'mcpServers.postgres.args',
+        'mcpServers.search.args',
+        'mcpServers.search.env.SEARCH_TOKEN',
       ],
     ],
   ])('makes of %s a native file that means the same', async (name, moved) => {
