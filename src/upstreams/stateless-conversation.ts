@@ -1,15 +1,17 @@
 import { Fault } from '../lib/fault.ts'
 import { isObject, type Params, type RequestId } from '../lib/json-rpc.ts'
+import { type Numbered, NumberedBag } from '../lib/numbered-bag.ts'
 import { STATELESS_REVISION } from '../lib/revisions.ts'
 import type { Beginning, OpenConversation } from './beginning.ts'
 import { ChangeStream, MOST_SUBSCRIPTIONS } from './change-stream.ts'
 import type { Answer, Conversation, Listening, OutgoingRequest, ServerFacts } from './conversation.ts'
-import { deadline } from './deadline.ts'
 import type { OpenRequest, RpcLink, RpcNotification, RpcResponse, ServerMessage } from './link.ts'
 import { isLogLevel, isWanted } from './log-level.ts'
-import { type MirroredParam, mirroredParams, mirroringHeaders } from './mirrored-headers.ts'
+import { mirroringHeaders } from './mirrored-headers.ts'
+import { MirroredTools } from './mirrored-tools.ts'
 import { gatherInputs, MAY_REQUIRE_INPUT } from './required-inputs.ts'
 import { serverInfoOf, withoutHopMeta, withRequestMeta } from './stateless-meta.ts'
+import { wait } from './wait.ts'
 
 /** 2026-07-28 basic, "Error Codes". */
 const HEADER_MISMATCH = -32_020
@@ -21,7 +23,6 @@ const MOST_ROUNDS = 32
 const ROUND_MS = 100
 /** Pages of tools that are read to learn which headers a tool wants. */
 const MOST_PAGES = 50
-const MOST_MIRRORED_TOOLS = 1_000
 
 /** Speaks 2026-07-28, in which every request stands for itself. The conversation is what is remembered here. */
 export const openStatelessConversation: OpenConversation = async (link, beginning) => {
@@ -33,10 +34,9 @@ export const openStatelessConversation: OpenConversation = async (link, beginnin
   }
 }
 
-interface Running {
+/** A request that runs; its number is its progress token. */
+interface Running extends Numbered {
   readonly call: Pick<OutgoingRequest, 'onNotification' | 'logLevel'>
-  /** The later of two has the higher number; its progress token, too. */
-  readonly number: number
 }
 
 class StatelessConversation implements Conversation {
@@ -47,14 +47,12 @@ class StatelessConversation implements Conversation {
   }
   readonly #link: RpcLink
   readonly #beginning: Beginning
-  readonly #running = new Map<number, Running>()
+  readonly #running = new NumberedBag<Running>()
   readonly #changes: ChangeStream
   #wanted: Listening = {}
   readonly #subscribed = new Set<string>()
-  /** The tools that want arguments in headers, as they were last listed. */
-  readonly #mirrored = new Map<string, readonly MirroredParam[]>()
+  readonly #mirrored = new MirroredTools()
   #logLevel: string | undefined
-  #number = 0
   #over = false
 
   private constructor(link: RpcLink, beginning: Beginning) {
@@ -186,16 +184,16 @@ class StatelessConversation implements Conversation {
       if (round >= MOST_ROUNDS) throw this.#invalid(`${MOST_ROUNDS} results in a row that ask for more`)
       const inputs = await gatherInputs(result, capabilities, call.ask, call.signal)
       if (inputs.kind === 'error') return inputs
-      if (inputs.params['inputResponses'] === undefined) await this.#pause(call.signal)
+      if (inputs.params['inputResponses'] === undefined)
+        await wait(this.#beginning.clock, ROUND_MS, call.signal)
       params = { ...call.params, ...inputs.params }
     }
   }
 
   async #round(call: OutgoingRequest, params: Params): Promise<RpcResponse> {
-    const number = (this.#number += 1)
-    const running: Running = { call, number }
-    this.#running.set(number, running)
-    const open = this.#send(call.method, params, call, number, (message) => {
+    const running: Running = { number: 0, call }
+    this.#running.add(running)
+    const open = this.#send(call.method, params, call, running.number, (message) => {
       if (message.kind === 'notification') this.#noticed(message, running)
     })
     try {
@@ -204,7 +202,7 @@ class StatelessConversation implements Conversation {
       if (call.signal.aborted) this.#cancel(open.id)
       throw fault
     } finally {
-      this.#running.delete(number)
+      this.#running.remove(running)
     }
   }
 
@@ -217,7 +215,7 @@ class StatelessConversation implements Conversation {
   ): OpenRequest {
     const { client } = this.#beginning
     const { trace } = call
-    const mirrored = method === 'tools/call' ? (this.#mirrored.get(params['name'] as string) ?? []) : []
+    const mirrored = method === 'tools/call' ? this.#mirrored.of(params['name']) : []
     return this.#link.request(
       {
         method,
@@ -263,16 +261,13 @@ class StatelessConversation implements Conversation {
       return
     }
     const token = message.params['progressToken']
-    const running =
-      message.method === 'notifications/progress' ? this.#running.get(token as number) : this.#latest()
+    const running = message.method === 'notifications/progress' ? this.#running.find(token) : this.#latest()
     if (running) this.#noticed(message, running)
   }
 
   /** On one stream for all, a log message does not say which request it belongs to: most likely the last. */
   #latest(): Running | undefined {
-    let latest: Running | undefined
-    for (const running of this.#running.values()) latest = running
-    return latest
+    return this.#running.latest(() => true)
   }
 
   #noticed({ method, params }: RpcNotification, { call, number }: Running): void {
@@ -371,23 +366,9 @@ class StatelessConversation implements Conversation {
 
   // Arguments in headers.
 
-  /**
-   * Remembers which tools want arguments in headers. Over HTTP, tools whose annotations break the rules are left
-   * out (2026-07-28 streamable HTTP, "Schema Extension").
-   */
+  /** Only HTTP has headers. */
   #learn(result: Params): Params {
-    const { tools } = result
-    if (this.#link.singleStream || !Array.isArray(tools)) return result
-    const kept = (tools as unknown[]).filter((tool) => {
-      if (!isObject(tool) || typeof tool['name'] !== 'string') return true
-      const mirrored = mirroredParams(tool['inputSchema'])
-      this.#mirrored.delete(tool['name'])
-      if (mirrored && mirrored.length > 0 && this.#mirrored.size < MOST_MIRRORED_TOOLS) {
-        this.#mirrored.set(tool['name'], mirrored)
-      }
-      return mirrored !== undefined
-    })
-    return kept.length === tools.length ? result : { ...result, tools: kept }
+    return this.#link.singleStream ? result : this.#mirrored.learn(result)
   }
 
   /** Reads all tools, after the server said that headers are missing. */
@@ -401,16 +382,6 @@ class StatelessConversation implements Conversation {
       cursor = answer.result['nextCursor']
       if (typeof cursor !== 'string') return
     }
-  }
-
-  async #pause(signal: AbortSignal): Promise<void> {
-    const time = deadline(this.#beginning.clock, ROUND_MS, () => new Error('paused'), signal)
-    await new Promise<void>((resolve) => {
-      if (time.signal.aborted) resolve()
-      else time.signal.addEventListener('abort', () => resolve(), { once: true })
-    })
-    time.done()
-    signal.throwIfAborted()
   }
 
   #versionRefused(): Fault {
