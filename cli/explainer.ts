@@ -25,6 +25,7 @@ export async function openExplainer(settings: Settings, clock: Clock): Promise<P
     names: settings.databases.map((database) => database.name),
     resolve: runsNothing,
     run: runsNothing,
+    stream: runsNothing,
   }
   const tools = builtinTools({
     databases,
@@ -34,7 +35,7 @@ export async function openExplainer(settings: Settings, clock: Clock): Promise<P
     limits: settings.limits,
   })
   const record = { audit: { record: runsNothing, room: runsNothing }, clock, observe: runsNothing }
-  const own = createPipeline({ tools: [...tools, runSqlTool(databases, settings.limits)], ...record })
+  const own = createPipeline({ tools: [...tools, runSqlTool(databases)], ...record })
   const servers = settings.mcpServers.map((options): Upstream => ({
     name: options.name,
     options,

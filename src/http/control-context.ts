@@ -1,5 +1,6 @@
 import type { Caller } from '../identity/caller.ts'
 import type { TraceContext } from '../observe/trace-context.ts'
+import type { StreamedReply } from './streamed-reply.ts'
 
 /** What the front knows of a request when it hands it to the control plane. */
 export interface ControlContext {
@@ -15,6 +16,8 @@ export interface ControlContext {
   readonly signal: AbortSignal
   /** What is done for this request belongs to it. */
   readonly trace?: TraceContext | undefined
+  /** Begins a reply of unknown length. Whoever has begun one sends it to its end. */
+  begin(status: number, headers: Readonly<Record<string, string>>): StreamedReply
   /** Tells the request log which route answered, and with which code. */
   note(fact: { readonly route?: string; readonly code?: string }): void
 }

@@ -39,6 +39,9 @@ async function ask(
       requestId: 'req-1',
       remoteAddress: '192.0.2.1',
       baseUrl: 'https://gate.example.org',
+      begin() {
+        throw new Error('no reply of this test is that long')
+      },
       credentialShown: caller !== undefined,
       signal: new AbortController().signal,
       note: (fact) => Object.assign(notes, fact),

@@ -37,7 +37,7 @@ export interface ControlPlaneParts {
   readonly backends: Pick<OpenBackends, 'find' | 'server'>
   readonly credentials: Pick<StoredCredentials, 'get' | 'put' | 'remove' | 'list'>
   readonly tokens: Tokens
-  readonly databases: Pick<OpenDatabases, 'names' | 'resolve' | 'run' | 'status'>
+  readonly databases: Pick<OpenDatabases, 'names' | 'resolve' | 'run' | 'stream' | 'status'>
   /** False while revocations made elsewhere may arrive late. */
   readonly identityReady: () => boolean
   readonly audit: Pick<AuditLog, 'record' | 'room' | 'search' | 'verify'>
@@ -199,9 +199,10 @@ const wireContext = (context: ControlContext, path: string): WireContext => ({
 
 const errorResponse = ({ status, headers, body }: WireError): Response => json(status, body, headers)
 
-function written({ status, body, contentType }: RouteReply): Response {
-  if (contentType === undefined) return json(status, body)
-  return new Response(String(body), { status, headers: { 'content-type': contentType } })
+function written({ status, body, contentType, headers = {} }: RouteReply): Response {
+  if (contentType === undefined) return json(status, body, headers)
+  const content = body instanceof Uint8Array ? new Uint8Array(body) : String(body)
+  return new Response(content, { status, headers: { 'content-type': contentType, ...headers } })
 }
 
 const json = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Response =>

@@ -16,8 +16,9 @@ export interface RouteReply {
   readonly body: unknown
   /** What was administered, for the audit: an id, never a value. */
   readonly target?: string
-  /** The type of a `body` that is text and not to be written as JSON. */
+  /** The type of a `body` that is text or bytes and not to be written as JSON. */
   readonly contentType?: string
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface RouteInput<A extends RouteAccess, P, Q, B> {
@@ -25,6 +26,7 @@ export interface RouteInput<A extends RouteAccess, P, Q, B> {
   readonly params: P
   readonly query: Q
   readonly body: B
+  readonly headers: Headers
   readonly context: ControlContext
 }
 
@@ -54,6 +56,8 @@ export interface RouteSpec<A extends RouteAccess, P, Q, B> {
   readonly reply: z.ZodType
   /** Media type of the reply, where it is not JSON. */
   readonly replyType?: string
+  /** Media types that the same reply can have instead, by `Accept`, and what each looks like. */
+  readonly otherReplies?: Readonly<Record<string, string>>
   /** The refusals that are this route's own, beside those any route may give. */
   readonly refusals: readonly RefusalCode[]
 }
@@ -95,6 +99,7 @@ export function defineRoute<A extends RouteAccess, P = unknown, Q = unknown, B =
         params: params.value as P,
         query: query.value as Q,
         body: body.value as B,
+        headers: request.headers,
         context,
       })
     },

@@ -57,6 +57,12 @@ function operation(route: Route): Json {
         description: route.description,
         content: {
           [route.replyType ?? 'application/json']: { schema: jsonSchema(route.reply, 'output') },
+          ...Object.fromEntries(
+            Object.entries(route.otherReplies ?? {}).map(([type, description]) => [
+              type,
+              { schema: { type: 'string', description } },
+            ]),
+          ),
         },
       },
       ...errorResponses(route),

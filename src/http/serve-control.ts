@@ -8,6 +8,7 @@ import { hasBody } from './read-body.ts'
 import { type BodyPlane, receiveBody } from './receive-body.ts'
 import { refuseEnded } from './refuse-ended.ts'
 import { sendReply } from './reply.ts'
+import { streamReply } from './streamed-reply.ts'
 import { traceRequest } from './trace-request.ts'
 
 export interface ControlPlaneFront extends BodyPlane {
@@ -60,6 +61,7 @@ export async function serveControl(
   const query = target.query === '' ? '' : `?${target.query}`
   const init: RequestInit = { method, headers: passedOn(exchange), signal: gone.signal }
   if (body !== undefined) init.body = new Uint8Array(body)
+  let begun = false
   const reply = await plane.control.fetch(
     new Request(`${new URL(plane.baseUrl()).origin}${target.path}${query}`, init),
     {
@@ -70,13 +72,17 @@ export async function serveControl(
       credentialShown: request.headers.authorization !== undefined,
       signal: gone.signal,
       trace,
+      begin(status, headers) {
+        begun = true
+        return streamReply(exchange, status, headers)
+      },
       note(fact) {
         exchange.route = fact.route ?? exchange.route
         exchange.code = fact.code ?? exchange.code
       },
     },
   )
-  await send(exchange, reply, plane.clock)
+  if (!begun) await send(exchange, reply, plane.clock)
   return 'answered'
 }
 
@@ -88,7 +94,7 @@ function passedOn({ request }: Exchange): Headers {
   return headers
 }
 
-/** Control plane replies are bounded documents, so each is sent in one piece. */
+/** Replies that nobody has begun are bounded documents, so each is sent in one piece. */
 async function send(exchange: Exchange, reply: Response, clock: Clock): Promise<void> {
   const content = Buffer.from(await reply.arrayBuffer())
   const headers: Record<string, string> = {}

@@ -28,7 +28,7 @@ const EXPLANATION = z.object({
 /** Why a credential may or may not call a tool or use a server, without doing it. */
 export function accessRoutes(parts: ControlPlaneParts): readonly Route[] {
   const { tools, tokens, audit, clock, observe } = parts
-  const sqlTool = runSqlTool(parts.databases, parts.limits)
+  const sqlTool = runSqlTool(parts.databases)
   const sql = createPipeline({ tools: [sqlTool], audit, clock, observe })
   /** `POST /api/v1/query` has a pipeline of its own, and the same questions are asked about it. */
   const explain = (caller: Caller, question: Question): Explanation =>

@@ -30,6 +30,9 @@ async function scrape(caller: Caller | undefined, accept = '*/*', on = true): Pr
       requestId: 'req-1',
       remoteAddress: '192.0.2.1',
       baseUrl: 'https://gate.example.org',
+      begin() {
+        throw new Error('no reply of this test is that long')
+      },
       credentialShown: caller !== undefined,
       signal: new AbortController().signal,
       note: () => undefined,
