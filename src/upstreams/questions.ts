@@ -2,7 +2,7 @@ import type { Params, RequestId } from '../lib/json-rpc.ts'
 import { isObject } from '../lib/json-rpc.ts'
 import type { Ask, AskAnswer } from './conversation.ts'
 import type { RpcRequest } from './link.ts'
-import { unlessAborted } from './unless-aborted.ts'
+import { unlessAborted } from '../lib/unless-aborted.ts'
 
 /** Requests of a server that wait for an answer. */
 export const MOST_QUESTIONS = 64

@@ -7,7 +7,7 @@ import type { Exchange, LinkListener, OpenRequest, RpcLink, RpcNotification, Rpc
 import type { UpstreamLimits } from '../options.ts'
 import type { Peer } from './judge-error.ts'
 import type { Send } from './send.ts'
-import { unlessAborted } from '../unless-aborted.ts'
+import { unlessAborted } from '../../lib/unless-aborted.ts'
 
 export interface HttpLinkParts {
   readonly peer: Peer

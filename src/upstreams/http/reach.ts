@@ -22,7 +22,7 @@ import { openSend, type Send } from './send.ts'
 import { openSseLink } from './sse-link.ts'
 import { StatelessLink } from './stateless-link.ts'
 import { StreamableLink } from './streamable-link.ts'
-import { unlessAborted } from '../unless-aborted.ts'
+import { unlessAborted } from '../../lib/unless-aborted.ts'
 
 /** For sessions to be ended at the server before the connections are. */
 const FAREWELL_MS = 1_000

@@ -8,7 +8,7 @@ import { judgeError, type Peer } from './judge-error.ts'
 import { judgeHeaders } from './judge-headers.ts'
 import { judgeStatus } from './judge-status.ts'
 import type { HeaderList } from './own-headers.ts'
-import { unlessAborted } from '../unless-aborted.ts'
+import { unlessAborted } from '../../lib/unless-aborted.ts'
 
 export interface HttpRequest {
   readonly method: 'POST' | 'GET' | 'DELETE'

@@ -8,7 +8,7 @@ import { EventReader, type StreamEvent } from './event-reader.ts'
 import type { HttpLinkParts } from './http-link.ts'
 import { isEventStream } from './media-type.ts'
 import { readEvents } from './read-events.ts'
-import { unlessAborted } from '../unless-aborted.ts'
+import { unlessAborted } from '../../lib/unless-aborted.ts'
 
 /** Messages that are on their way at once. */
 const MOST_SENDING = 256

@@ -7,7 +7,7 @@ import { LinkViews } from '../link-views.ts'
 import { SessionConversation } from '../session-conversation.ts'
 import { SessionPeer } from '../session-peer.ts'
 import { openStatelessConversation } from '../stateless-conversation.ts'
-import { unlessAborted } from '../unless-aborted.ts'
+import { unlessAborted } from '../../lib/unless-aborted.ts'
 import { discoverEra, type Era } from './era.ts'
 import { StdioLink, type StdioLinkOptions } from './stdio-link.ts'
 

@@ -9,7 +9,7 @@ import { isListMethod, type LeftOut, type ListMethod, type MergedList, pageOf } 
 import { type Asker, Member } from './member.ts'
 import { mergeLists, type Part } from './merge-lists.ts'
 import { namedAsk, namedCallbacks, namedParams } from './named.ts'
-import { orAborted } from './or-aborted.ts'
+import { unlessAborted } from '../../../lib/unless-aborted.ts'
 import { callOwnTool, isOwnTool, ownToolList } from './own-tools.ts'
 import { partOfList, tooSlow, unavailable } from './part-of-list.ts'
 
@@ -62,7 +62,7 @@ export class AggregateConversation implements GuardedConversation {
       this.#membersFor(asker).map(async (member): Promise<MemberFacts | undefined> => {
         try {
           const conversation = await this.#inTime(signal, (deadline) =>
-            orAborted(member.get(asker), deadline),
+            unlessAborted(member.get(asker), deadline),
           )
           if (!conversation.ok) return undefined
           const { capabilities, instructions } = conversation.value.about
@@ -125,7 +125,7 @@ export class AggregateConversation implements GuardedConversation {
         const part = { ...lists, ...(own.length === 0 ? {} : { resourceSubscriptions: own }) }
         try {
           const never = new AbortController().signal
-          return await this.#inTime(never, (deadline) => orAborted(member.listen(asker, part), deadline))
+          return await this.#inTime(never, (deadline) => unlessAborted(member.listen(asker, part), deadline))
         } catch (fault) {
           member.missed()
           this.#note(member.server, unavailable(member.server, fault))
@@ -255,7 +255,7 @@ export class AggregateConversation implements GuardedConversation {
     let away: unknown
     for (const member of known ? [known] : this.#membersFor(call)) {
       try {
-        const conversation = await orAborted(member.get(call), call.signal)
+        const conversation = await unlessAborted(member.get(call), call.signal)
         if (!conversation.ok) {
           if (known) return { kind: 'refused', refusal: conversation.error }
           continue
@@ -299,7 +299,7 @@ export class AggregateConversation implements GuardedConversation {
       if (!admitted.ok) return { kind: 'refused', refusal: admitted.error }
       admitted.value.settle('failed', { rule: 'server' })
     }
-    const conversation = await orAborted(member.get(call), call.signal)
+    const conversation = await unlessAborted(member.get(call), call.signal)
     if (!conversation.ok) return { kind: 'refused', refusal: conversation.error }
     return await conversation.value.request(request)
   }

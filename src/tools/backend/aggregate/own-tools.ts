@@ -5,7 +5,7 @@ import { isObject, type Params } from '../../../lib/json-rpc.ts'
 import type { Pipeline } from '../../call.ts'
 import type { ToolResult } from '../../tool.ts'
 import type { GuardedAnswer, GuardedRequest } from '../backend.ts'
-import { orAborted } from './or-aborted.ts'
+import { unlessAborted } from '../../../lib/unless-aborted.ts'
 
 /** Postern's own tools in the form that servers have theirs in, of the newest revision. */
 export const ownToolList = (own: Pipeline, caller: Caller): readonly Params[] =>
@@ -44,7 +44,10 @@ export async function callOwnTool(
   const signal = AbortSignal.any([call.signal, over.signal])
   try {
     return answerOf(
-      await orAborted(own.call({ caller, tool: name, args, requestId, wire, signal, trace }), over.signal),
+      await unlessAborted(
+        own.call({ caller, tool: name, args, requestId, wire, signal, trace }),
+        over.signal,
+      ),
     )
   } catch (fault) {
     if (over.signal.aborted) return { kind: 'refused', refusal: overdueRefusal(timeoutMs) }

@@ -5,7 +5,7 @@ import type { GuardedRequest } from '../backend.ts'
 import { LISTS, type LeftOut, type ListMethod } from './lists.ts'
 import type { Member } from './member.ts'
 import type { Part } from './merge-lists.ts'
-import { orAborted } from './or-aborted.ts'
+import { unlessAborted } from '../../../lib/unless-aborted.ts'
 
 const METHOD_NOT_FOUND = -32_601
 
@@ -30,7 +30,7 @@ export async function partOfList(
   let refusal: Refusal | undefined
   try {
     if (member.late) throw tooSlow()
-    const conversation = await orAborted(member.get(call), deadline)
+    const conversation = await unlessAborted(member.get(call), deadline)
     if (!conversation.ok) return refusedPart(server, conversation.error)
     const { value } = conversation
     if (value.about.capabilities[LISTS[method].capability] === undefined) return { server, items: [] }
@@ -48,7 +48,7 @@ export async function partOfList(
       refusal = answer.refusal
       return { kind: 'error', error: { code: METHOD_NOT_FOUND, message: answer.refusal.message } }
     }
-    const items = await orAborted(allPages(ask, LISTS[method].member), deadline)
+    const items = await unlessAborted(allPages(ask, LISTS[method].member), deadline)
     if (items.ok) return { server, items: items.value }
     if (refusal) return refusedPart(server, refusal)
     // A server may say that it has prompts and know no way to list them: that is a list without any.
