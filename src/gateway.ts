@@ -13,7 +13,7 @@ import { createControlPlane } from './http/control-plane.ts'
 import { resourceMetadataUrl } from './http/resource-metadata.ts'
 import { createHttpServer } from './http/server.ts'
 import { FIRST_TENANT } from './identity/first-tenant.ts'
-import { openIdentity } from './identity/open.ts'
+import { openIdentity, type PeopleOptions } from './identity/open.ts'
 import type { Clock } from './lib/clock.ts'
 import { Fault } from './lib/fault.ts'
 import type { Secret } from './lib/secret.ts'
@@ -67,6 +67,12 @@ const DEMO_LIMITS = {
   statementTimeoutMs: 30_000,
 } as const satisfies Partial<DatabaseSettings>
 
+/** How people sign in; the command line administers them under the same rules. */
+export function peopleOptions({ auth, dataDir }: Pick<Settings, 'auth' | 'dataDir'>): PeopleOptions {
+  const { jwt, argon2, passwords } = auth
+  return { jwt: { ...jwt, secretFile: jwt.secretFile ?? join(dataDir, 'jwt.secret') }, argon2, passwords }
+}
+
 /**
  * Opens the rooms in the order of the arrows, each with plain values and the rooms below it, and closes
  * them in the opposite order; also when one of them cannot be opened.
@@ -114,6 +120,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       clock,
       observe,
       tenantDefault: FIRST_TENANT,
+      ...(settings.auth.enabled ? { people: peopleOptions(settings) } : {}),
     })
     closers.push(() => identity.close())
 

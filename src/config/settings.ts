@@ -46,6 +46,18 @@ export interface AuthSettings {
   readonly tokens: readonly StaticTokenSettings[]
   /** Absolute path of a watched token file; `null` without one. */
   readonly tokenFile: string | null
+  readonly jwt: {
+    /** Absolute path; `null` for `jwt.secret` in the data directory. */
+    readonly secretFile: string | null
+    readonly ttlSeconds: number
+    /** Before our own claims: `postern` for `postern.tenant_id`. */
+    readonly namespace: string
+    readonly issuer: string
+    readonly audience: string
+  }
+  /** Of new hashes: KiB, passes, threads. */
+  readonly argon2: { readonly memoryKb: number; readonly timeCost: number; readonly parallelism: number }
+  readonly passwords: { readonly minBytes: number; readonly refuseCommon: boolean }
 }
 
 /** A named token of the configuration. Exactly one of `value` and `hash` is set. */

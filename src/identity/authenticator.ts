@@ -5,6 +5,7 @@ import { err, ok } from '../lib/result.ts'
 import type { Authentication, Authenticator, Unauthenticated } from './authenticate.ts'
 import { parseBearer } from './bearer.ts'
 import type { IssuedAnswer, IssuedTokens } from './issued-tokens.ts'
+import { type JwtAnswer, looksLikeJwt, type UserTokens } from './jwt/user-tokens.ts'
 import type { Known } from './known.ts'
 import type { LoadedTokens } from './loaded-tokens.ts'
 import { mayBeToken } from './token-text.ts'
@@ -18,22 +19,25 @@ const UNKNOWN = refuse('unknown')
 
 /**
  * Looks a credential up by its SHA-256 in each source: configuration, token file, store. The first that
- * knows it decides.
+ * knows it decides. What looks like a JWT and is none of these is judged as one.
  */
 export function createAuthenticator(parts: {
   readonly loaded: readonly LoadedTokens[]
   readonly issued: IssuedTokens
+  /** `null` where nobody signs in. */
+  readonly userTokens: Pick<UserTokens, 'find'> | null
   readonly uses: TokenUses
   readonly clock: Clock
 }): Authenticator {
-  const { loaded, issued, uses, clock } = parts
+  const { loaded, issued, userTokens, uses, clock } = parts
 
   /** `digest` is what came; the one in `known` is what a map found. Comparing them is what counts. */
   const admit = (digest: string, known: Known, now: number): Authentication => {
     if (!digestsEqual(digest, known.hash)) return UNKNOWN
-    const { id, expiresAt } = known.caller.credential
+    const { id, kind, expiresAt } = known.caller.credential
     if (expiresAt !== null && expiresAt <= now) return err({ reason: 'expired', credentialId: id })
-    uses.note(id, now)
+    // A sign-in is over within hours, and its date would be kept for years.
+    if (kind !== 'jwt') uses.note(id, now)
     return ok(known.caller)
   }
 
@@ -41,6 +45,12 @@ export function createAuthenticator(parts: {
     if (answer.status === 'known') return admit(digest, answer.known, now)
     if (answer.status === 'revoked') return err({ reason: 'revoked', credentialId: answer.credentialId })
     return UNKNOWN
+  }
+
+  const judgeJwt = (digest: string, answer: JwtAnswer, now: number): Authentication => {
+    if (answer.status === 'known') return admit(digest, answer.known, now)
+    if (answer.status === 'unknown') return UNKNOWN
+    return err({ reason: answer.status, credentialId: answer.credentialId })
   }
 
   return {
@@ -55,6 +65,11 @@ export function createAuthenticator(parts: {
         if (known) return admit(digest, known, now)
       }
       if (!mayBeToken(token)) return UNKNOWN
+      if (userTokens && looksLikeJwt(token)) {
+        const answer = userTokens.find(token, digest, now)
+        if (!(answer instanceof Promise)) return judgeJwt(digest, answer, now)
+        return answer.then((late) => judgeJwt(digest, late, clock.now()))
+      }
       const answer = issued.find(digest, now)
       if (!(answer instanceof Promise)) return judge(digest, answer, now)
       return answer.then((late) => judge(digest, late, clock.now()))

@@ -55,6 +55,7 @@ const SOURCES = {
   static: 'config',
   'token-file': 'token-file',
   issued: 'store',
+  jwt: 'store',
   none: 'config',
 } as const satisfies Record<CredentialKind, TokenRecord['source']>
 

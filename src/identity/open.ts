@@ -10,12 +10,19 @@ import { anonymousAuthenticator } from './anonymous.ts'
 import type { Authenticator } from './authenticate.ts'
 import { createAuthenticator } from './authenticator.ts'
 import { bootstrapAdmin } from './bootstrap.ts'
+import type { Credential } from './caller.ts'
 import { Expiries } from './expiries.ts'
 import { findMeant } from './find-token.ts'
 import { IssuedTokens } from './issued-tokens.ts'
+import type { JwtRules } from './jwt/claims.ts'
+import { openKeyRing } from './jwt/key-ring.ts'
+import { openSecretFile } from './jwt/secret-file.ts'
+import { UserTokens } from './jwt/user-tokens.ts'
 import { Lifelines } from './lifelines.ts'
 import { listAllTokens } from './list-tokens.ts'
 import { type EndCredential, LoadedTokens } from './loaded-tokens.ts'
+import { type HashCost, PasswordHasher } from './passwords/hasher.ts'
+import type { PasswordPolicy } from './passwords/policy.ts'
 import { removeToken } from './remove-token.ts'
 import { rotateToken } from './rotate-token.ts'
 import { readStaticTokens, type StaticToken } from './static-tokens.ts'
@@ -25,6 +32,10 @@ import { TokenFile } from './token-file/token-file.ts'
 import type { TokenPlaces } from './token-places.ts'
 import { TokenUses } from './token-uses.ts'
 import type { IssuedToken, Tokens } from './tokens.ts'
+import { createLogin, type Login } from './users/login.ts'
+import { LoginLimits } from './users/login-limits.ts'
+import type { Users } from './users/user.ts'
+import { createUsers } from './users/users.ts'
 
 export type { StaticToken } from './static-tokens.ts'
 
@@ -39,6 +50,8 @@ export interface IdentityOptions {
   readonly observe: Observe
   /** The tenant of tokens that name none. */
   readonly tenantDefault: string
+  /** How people sign in; absent where nobody does. */
+  readonly people?: PeopleOptions
   /**
    * `serve` (when absent) watches the sources, ends credentials and removes expired tokens at start;
    * `manage` is for one command that lists or changes tokens and exits.
@@ -46,10 +59,32 @@ export interface IdentityOptions {
   readonly purpose?: 'serve' | 'manage'
 }
 
+export interface PeopleOptions {
+  /** `secretFile` is absolute; it is made, with a warning, where it is missing. */
+  readonly jwt: JwtRules & { readonly secretFile: string }
+  readonly argon2: HashCost
+  readonly passwords: PasswordPolicy
+}
+
+/** Users and their tenants, and how they come in and go. */
+export interface People {
+  readonly users: Users
+  /** @throws TypeError for `manage`, which signs nobody in */
+  readonly login: Login
+  /**
+   * Ends the JWT that a caller shows, before its time. Answers false where somebody did so already.
+   *
+   * @throws TypeError for a credential of another kind
+   */
+  logout(credential: Credential): Promise<boolean>
+}
+
 /** Who may call: the authenticator, the tokens behind it, and what lives as long as they do. */
 export interface Identity {
   readonly authenticator: Authenticator
   readonly tokens: Tokens
+  /** `null` where nobody signs in. */
+  readonly people: People | null
   readonly lifelines: Lifelines
   /** Takes over the tokens of a changed configuration; ends those that are gone or changed. */
   reload(staticTokens: readonly StaticToken[]): void
@@ -99,12 +134,17 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
           observe,
           take: (tokens) => fileTokens.replace(tokens.map((token) => knownFromFile(token, tenantDefault))),
         })
+  const userTokens =
+    serving && options.people
+      ? await openUserTokens(options, options.people.jwt, { lifelines, expiries, end })
+      : null
   const places: TokenPlaces = { store, issued, config, fileTokens, file, uses, clock, observe, tenantDefault }
 
   const closeParts = async (): Promise<void> => {
     expiries.close()
     await file?.close()
     await issued.close()
+    await userTokens?.close()
     await uses.close()
   }
 
@@ -112,7 +152,9 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     config.replace(readStaticTokens(options.staticTokens))
     await file?.open()
     await issued.start()
+    await userTokens?.start()
     if (serving) {
+      await userTokens?.cleanUp()
       await cleanUp(places, observe)
       await file?.watch()
       uses.start()
@@ -125,7 +167,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   let closed = false
   return {
     authenticator: options.enabled
-      ? createAuthenticator({ loaded: [config, fileTokens], issued, uses, clock })
+      ? createAuthenticator({ loaded: [config, fileTokens], issued, userTokens, uses, clock })
       : anonymousAuthenticator(tenantDefault),
     tokens: {
       add: addToken(places),
@@ -134,14 +176,64 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       rotate: rotateToken(places),
       remove: removeToken(places),
     },
+    people: options.people ? openPeople(options, options.people, userTokens) : null,
     lifelines,
     reload: (staticTokens) => config.replace(readStaticTokens(staticTokens)),
     bootstrapAdmin: () => bootstrapAdmin(places),
-    ready: () => !closed && issued.ready(clock.now()),
+    ready: () =>
+      !closed && issued.ready(clock.now()) && (userTokens === null || userTokens.ready(clock.now())),
     async close() {
       closed = true
       lifelines.endAll('shutdown')
       await closeParts()
+    },
+  }
+}
+
+/** @throws Fault `config_invalid`, `data_dir_unusable` for the secret file */
+async function openUserTokens(
+  { store, clock, observe }: IdentityOptions,
+  { secretFile, ...rules }: PeopleOptions['jwt'],
+  parts: { readonly lifelines: Lifelines; readonly expiries: Expiries; readonly end: EndCredential },
+): Promise<UserTokens> {
+  const { secret, made } = await openSecretFile(secretFile)
+  if (made) {
+    observe({
+      kind: 'config.warning',
+      message: `made the JWT secret ${secretFile}, because there was none: whoever signed in before signs in again`,
+    })
+  }
+  return new UserTokens({ store, clock, observe, ...parts, ring: await openKeyRing([secret]), rules })
+}
+
+function openPeople(
+  { store, clock, tenantDefault }: IdentityOptions,
+  { argon2, passwords }: PeopleOptions,
+  userTokens: UserTokens | null,
+): People {
+  const hasher = new PasswordHasher(argon2)
+  return {
+    users: createUsers({
+      store,
+      hasher,
+      policy: passwords,
+      clock,
+      takeOver: async (row) => await userTokens?.takeOver(row),
+    }),
+    login: createLogin({
+      store,
+      hasher,
+      clock,
+      limits: new LoginLimits(clock),
+      tenantDefault,
+      async issue(row) {
+        if (!userTokens) throw new TypeError('nobody signs in here')
+        return await userTokens.issue(row)
+      },
+    }),
+    async logout({ id, kind, expiresAt }) {
+      if (!userTokens || kind !== 'jwt') throw new TypeError('only a sign-in can be signed out')
+      return await userTokens.revoke(id, expiresAt ?? clock.now())
     },
   }
 }

@@ -10,6 +10,9 @@ export interface StoreSchema {
   tokens: TokensTable
   token_uses: TokenUsesTable
   upstream_credentials: UpstreamCredentialsTable
+  tenants: TenantsTable
+  users: UsersTable
+  revoked_jwts: RevokedJwtsTable
   audit_entries: AuditEntriesTable
   audit_head: AuditHeadTable
 }
@@ -63,6 +66,42 @@ export interface UpstreamCredentialsTable {
   created_at: number
   updated_at: number
   /** The revision of topic `upstream_credentials` that wrote this row last. */
+  revision: number
+}
+
+export interface TenantsTable {
+  id: string
+  created_at: number
+}
+
+/** People. A deleted one keeps its row without name shape, address and hash, so that every process hears of it. */
+export interface UsersTable {
+  /** UUIDv7. */
+  id: string
+  tenant: string
+  /** Normalised: as it is compared and shown. */
+  name: string
+  /** The name as an eye sees it: two names of one shape cannot be told apart. NULL once deleted. */
+  name_shape: string | null
+  /** In small letters. NULL without one, and once deleted. */
+  email: string | null
+  level: string
+  /** In PHC form, with its own parameters. Empty once deleted. */
+  password_hash: string
+  /** Rises with whatever must end the JWTs that were issued before. */
+  epoch: number
+  created_at: number
+  disabled_at: number | null
+  deleted_at: number | null
+  /** The revision of topic `users` that wrote this row last. */
+  revision: number
+}
+
+/** JWTs that were ended before their time, until that time. */
+export interface RevokedJwtsTable {
+  jti: string
+  expires_at: number
+  /** The revision of topic `users` that wrote this row. */
   revision: number
 }
 

@@ -67,7 +67,11 @@ databases:
     expect(warnings).toEqual([WITHOUT_TLS])
     expect(dialect).toBe('pgedge-postgres-mcp')
     expect(settings?.server).toMatchObject({ host: '', port: 8080, tls: null })
-    expect(settings?.auth).toEqual({ enabled: true, tokens: [], tokenFile: join(dir, 'tokens/api.yaml') })
+    expect(settings?.auth).toMatchObject({
+      enabled: true,
+      tokens: [],
+      tokenFile: join(dir, 'tokens/api.yaml'),
+    })
     expect(settings?.databases).toMatchObject([
       {
         name: 'production',

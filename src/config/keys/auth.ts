@@ -1,5 +1,5 @@
 import { memberPath } from '../node.ts'
-import { choice, flag, moment, names, path, secret, text } from '../leaves.ts'
+import { choice, flag, moment, names, path, secret, text, whole } from '../leaves.ts'
 import type { AuthSettings, StaticTokenSettings } from '../settings.ts'
 import { mapped, named, optional, section } from '../spec.ts'
 
@@ -40,6 +40,45 @@ const token = section(
   { shorthand: 'value' },
 )
 
+/** What stands before `.tenant_id` in a claim. */
+const wrongNamespace = (word: string): string | undefined =>
+  /^[A-Za-z][A-Za-z0-9_:/.-]{0,127}$/.test(word)
+    ? undefined
+    : 'must begin with a letter and hold letters, digits and _ : / . - only'
+
+const jwt = section(
+  'The tokens (JWT) of people who sign in.',
+  {
+    secretFile: optional(
+      path('File with the secret that signs them: 64 random bytes, made with mode 0600 when it is missing.', {
+        example: '/etc/postern/jwt.secret',
+      }),
+      '`jwt.secret` in `dataDir`',
+    ),
+    ttlSeconds: whole('How long one is good, in seconds.', { min: 60, max: 2_592_000 }, { standard: 3_600 }),
+    namespace: text('What the names of our own claims begin with.', {
+      standard: 'postern',
+    }),
+    issuer: text('`iss`: who issues them; others are refused.', { standard: 'postern' }),
+    audience: text('`aud`: for whom they are; others are refused.', { standard: 'postern' }),
+  },
+  { later: ['algorithm'] },
+)
+
+const argon2 = section(
+  'What hashing a password costs (Argon2id). Older hashes are renewed at the next sign-in.',
+  {
+    memoryKb: whole('Memory in KiB.', { min: 8_192, max: 4_194_304 }, { standard: 19_456 }),
+    timeCost: whole('Passes over the memory.', { min: 1, max: 64 }, { standard: 2 }),
+    parallelism: whole('Threads of one hash.', { min: 1, max: 64 }, { standard: 1 }),
+  },
+)
+
+const passwords = section('What a new password has to be. It may never be the user name.', {
+  minBytes: whole('Least number of bytes.', { min: 8, max: 256 }, { standard: 12 }),
+  refuseCommon: flag('Refuse passwords that attackers try first.', { standard: true }),
+})
+
 const fields = section(
   'Who may call.',
   {
@@ -52,8 +91,11 @@ const fields = section(
         example: './tokens.yaml',
       }),
     ),
+    jwt,
+    argon2,
+    passwords,
   },
-  { later: ['jwt', 'argon2', 'oauth'] },
+  { later: ['oauth'] },
 )
 
 export const auth = mapped(fields, (value, place, context): AuthSettings | undefined => {
@@ -98,5 +140,11 @@ export const auth = mapped(fields, (value, place, context): AuthSettings | undef
       context.report.warning('config_ignored', at, 'has expired: it lets nobody in')
     tokens.push({ ...rest, name, value: plain, hash, owner: rest.owner ?? name })
   }
-  return complete ? { enabled: value.enabled, tokens, tokenFile: value.tokenFile } : undefined
+  const namespaceProblem = wrongNamespace(value.jwt.namespace)
+  if (namespaceProblem !== undefined) {
+    const at = context.places.get('auth.jwt.namespace') ?? place
+    context.report.problem('config_bad_value', at, namespaceProblem)
+    complete = false
+  }
+  return complete ? { ...value, tokens } : undefined
 })

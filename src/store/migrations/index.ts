@@ -3,6 +3,7 @@ import { tokensMigration } from './0001-tokens.ts'
 import { auditMigration } from './0002-audit.ts'
 import { auditTenantMigration } from './0003-audit-tenant.ts'
 import { upstreamCredentialsMigration } from './0004-upstream-credentials.ts'
+import { usersMigration } from './0005-users.ts'
 
 /** Every step in order. A new one goes at the end, with the next version. */
 export const migrations: readonly Migration[] = [
@@ -10,4 +11,5 @@ export const migrations: readonly Migration[] = [
   auditMigration,
   auditTenantMigration,
   upstreamCredentialsMigration,
+  usersMigration,
 ]

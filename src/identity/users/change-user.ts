@@ -1,0 +1,122 @@
+import { err, ok, type Result } from '../../lib/result.ts'
+import { findTakenBy, findUserById, updateUser, type UserRow } from '../../store/users.ts'
+import { refuseActing } from './acting.ts'
+import { takenBy } from './add-user.ts'
+import { hashNewPassword } from './new-password.ts'
+import { LEVEL_OF_ROLE, type UserChange, type Users } from './user.ts'
+import { readEmail } from './user-name.ts'
+import { userOfRow } from './user-of-row.ts'
+import type { UserPlaces } from './user-places.ts'
+import { userRefusal, type UserRefusal } from './user-refusal.ts'
+
+export const noSuchUser = (): UserRefusal =>
+  userRefusal('not_found', 'user.id', 'there is no user with that id')
+
+/** Oneself: an administrator who is none any more by mistake cannot take it back. */
+const oneself = (what: string): UserRefusal =>
+  userRefusal('invalid_arguments', 'user.oneself', `nobody can ${what} their own user`, {
+    allowed: 'let another administrator do it, or use the command line',
+  })
+
+export function changeUser(places: UserPlaces): Users['change'] {
+  return async (id, tenant, change, acting) => {
+    const before = await findIn(places, id, tenant)
+    if (!before) return err(noSuchUser())
+    if (acting.userId === id && (change.role ?? 'admin') !== 'admin') return err(oneself('lower the role of'))
+    if (acting.userId === id && change.disabled === true) return err(oneself('disable'))
+    const email = readNewEmail(change)
+    if (!email.ok) return email
+    const names = [before.name, email.value ?? before.email ?? '']
+    const hash = change.password && (await hashNewPassword(places, change.password, names, acting.address))
+    if (hash?.ok === false) return hash
+    const written = await places.store.change(
+      'users',
+      async (trx, revision): Promise<Result<UserRow, UserRefusal>> => {
+        const refused = await refuseActing(trx, acting)
+        if (refused) return err(refused)
+        const row = await findUserById(trx, id)
+        if (!row || row.deletedAt !== null) return err(noSuchUser())
+        const next = apply(row, change, email.value, hash?.value, places.clock.now(), revision)
+        if (next.email !== null && next.email !== row.email) {
+          const names = { name: row.name, nameShape: row.nameShape ?? '', email: next.email }
+          const taken = await findTakenBy(trx, row.tenant, names, id)
+          if (taken) return err(takenBy(taken, { name: '', shape: '' }))
+        }
+        await updateUser(trx, next)
+        return ok(next)
+      },
+    )
+    if (!written.ok) return written
+    await places.takeOver(written.value)
+    return ok(userOfRow(written.value))
+  }
+}
+
+export function removeUser(places: UserPlaces): Users['remove'] {
+  return async (id, tenant, acting) => {
+    const before = await findIn(places, id, tenant)
+    if (!before) return err(noSuchUser())
+    if (acting.userId === id) return err(oneself('delete'))
+    const written = await places.store.change(
+      'users',
+      async (trx, revision): Promise<Result<UserRow, UserRefusal>> => {
+        const refused = await refuseActing(trx, acting)
+        if (refused) return err(refused)
+        const row = await findUserById(trx, id)
+        if (!row || row.deletedAt !== null) return err(noSuchUser())
+        const gone: UserRow = {
+          ...row,
+          nameShape: null,
+          email: null,
+          passwordHash: '',
+          epoch: row.epoch + 1,
+          deletedAt: places.clock.now(),
+          revision,
+        }
+        await updateUser(trx, gone)
+        return ok(gone)
+      },
+    )
+    if (!written.ok) return written
+    await places.takeOver(written.value)
+    return ok(userOfRow(before))
+  }
+}
+
+async function findIn(
+  { store }: UserPlaces,
+  id: string,
+  tenant: string | undefined,
+): Promise<UserRow | undefined> {
+  const row = await findUserById(store.db, id)
+  return row && row.deletedAt === null && (tenant === undefined || row.tenant === tenant) ? row : undefined
+}
+
+function readNewEmail({ email }: UserChange): Result<string | null | undefined, UserRefusal> {
+  if (email === undefined || email === null) return ok(email)
+  const read = readEmail(email)
+  return read.ok ? read : err(userRefusal('invalid_arguments', 'user.email', read.error))
+}
+
+function apply(
+  row: UserRow,
+  { role, disabled }: UserChange,
+  email: string | null | undefined,
+  passwordHash: string | undefined,
+  now: number,
+  revision: number,
+): UserRow {
+  const level = role === undefined ? row.level : LEVEL_OF_ROLE[role]
+  const disabledAt = disabled === undefined ? row.disabledAt : disabled ? (row.disabledAt ?? now) : null
+  const ends =
+    level !== row.level || passwordHash !== undefined || (disabledAt === null) !== (row.disabledAt === null)
+  return {
+    ...row,
+    level,
+    disabledAt,
+    email: email === undefined ? row.email : email,
+    passwordHash: passwordHash ?? row.passwordHash,
+    epoch: ends ? row.epoch + 1 : row.epoch,
+    revision,
+  }
+}
