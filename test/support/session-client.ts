@@ -83,19 +83,19 @@ export async function sessionClient(
   }
   pin(transport, revision)
   await client.connect(transport)
+  const hearProgress = tapProgress(transport)
 
   const send: SendRequest = async (method, params, { signal, onProgress, timeoutMs } = {}) => {
-    return client.request({ method, params }, ResultSchema, {
-      ...(signal ? { signal } : {}),
-      ...(onProgress
-        ? {
-            onprogress: (progress) => {
-              onProgress({ ...progress })
-            },
-          }
-        : {}),
-      ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
-    })
+    const heard = onProgress && hearProgress(onProgress)
+    try {
+      return await client.request(
+        { method, params: heard ? { ...params, _meta: { progressToken: heard.token } } : params },
+        ResultSchema,
+        { ...(signal ? { signal } : {}), ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }) },
+      )
+    } finally {
+      heard?.forget()
+    }
   }
 
   return {
@@ -137,6 +137,31 @@ export async function sessionClient(
       if (transport instanceof StreamableHTTPClientTransport) await transport.terminateSession()
       await client.close()
     },
+  }
+}
+
+/**
+ * Hears progress as it arrives. The library hands notifications on one turn later than responses: progress that
+ * came in one piece with the answer is lost to its `onprogress`.
+ */
+function tapProgress(transport: Transport) {
+  const listeners = new Map<string, (progress: Params) => void>()
+  const deliver = transport.onmessage
+  const tap: Transport['onmessage'] = (message, extra) => {
+    if ('method' in message && message.method === 'notifications/progress') {
+      const { progressToken, ...progress } = message.params ?? {}
+      listeners.get(String(progressToken))?.(progress)
+    } else {
+      deliver?.(message, extra)
+    }
+  }
+  Object.assign(transport, { onmessage: tap })
+  let last = 0
+  return (heard: (progress: Params) => void) => {
+    last += 1
+    const token = `heard-${last}`
+    listeners.set(token, heard)
+    return { token, forget: () => listeners.delete(token) }
   }
 }
 
