@@ -2,6 +2,7 @@ import type { Overrides } from '../src/config/load.ts'
 import type { ConfigProblems } from '../src/config/problem.ts'
 import type { Settings } from '../src/config/settings.ts'
 import { DEMO_DATABASE } from '../src/databases/embedded/demo-name.ts'
+import { sha256Hex } from '../src/lib/digest.ts'
 import { err, ok, type Result } from '../src/lib/result.ts'
 import type { Given, Invocation } from './command.ts'
 
@@ -68,10 +69,15 @@ export async function loadForReload(
   given: Given,
 ): Promise<Result<ReadSettings, readonly string[]>> {
   const read = await load(invocation, given, 'run')
+  if (read.ok && read.value.digest === EMPTY)
+    return err([`${read.value.file} is empty: is it still being written?`])
   if (read.ok) return read
   const { formatProblem } = await import('../src/config/problem.ts')
   return err(read.error.problems.map(formatProblem))
 }
+
+/** Of a file without a word: no tokens and no servers, which nobody means while a gateway runs, and editors write first. */
+const EMPTY = sha256Hex('')
 
 async function load(
   invocation: Invocation,

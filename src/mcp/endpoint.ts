@@ -127,7 +127,10 @@ export function createMcpEndpoint(options: McpOptions): McpEndpoint {
     maxStreams,
     maxStreamsPerCredential,
   })
-  const forgetChanges = backends?.onChange((server) => front.toolsChanged(server))
+  const forgetChanges = backends?.onChange((server, gone) => {
+    front.toolsChanged(server)
+    if (gone) front.serverGone(server)
+  })
   const direct = options.direct?.({
     sessions,
     clock,

@@ -121,6 +121,11 @@ export class Sessions {
     session.onEnd?.()
   }
 
+  /** Ends every session of a place that is no more. */
+  endAt(place: Place): void {
+    for (const session of this.#byId.values()) if (session.place === place) this.end(session)
+  }
+
   /** Takes a closed stream off its session, whose idle time begins when the last one has gone. */
   streamClosed(session: Session, stream: EventStream): void {
     const index = session.streams?.indexOf(stream) ?? -1

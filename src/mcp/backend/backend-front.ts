@@ -31,8 +31,13 @@ export interface BackendFront {
   readonly stateless: StatelessFront
   /** There are other tools than before: of one server, or of any. */
   toolsChanged(server?: string): void
+  /** There is no such server any more: what was open with it ends. */
+  serverGone(server: string): void
   close(): void
 }
+
+/** For the calls that ran on a server to be told that it is gone, before their sessions are. */
+const LAST_ANSWERS_MS = 100
 
 export function createBackendFront(parts: BackendFrontParts): BackendFront {
   const { sessions, streams, lifelines, clock, observe, maxStreams, maxStreamsPerCredential } = parts
@@ -61,6 +66,12 @@ export function createBackendFront(parts: BackendFrontParts): BackendFront {
         if (server === undefined || !one.hearsOfTools)
           one.notification('notifications/tools/list_changed', {})
       }
+    },
+    serverGone(server) {
+      clock.after(LAST_ANSWERS_MS, () => {
+        sessions.endAt(`server:${server}`)
+        kept.endAt(server)
+      })
     },
     close() {
       parked.close()

@@ -71,6 +71,12 @@ export class KeptConversations {
     kept.lastUsedAt = this.#clock.now()
   }
 
+  /** Ends every conversation with a server that is no more. */
+  endAt(server: string): void {
+    for (const [credentialId, { kept }] of this.#byCredential)
+      for (const one of kept.values()) if (one.server === server) this.#end(credentialId, one)
+  }
+
   *[Symbol.iterator](): Iterator<KeptConversation> {
     for (const { kept } of this.#byCredential.values()) yield* kept.values()
   }

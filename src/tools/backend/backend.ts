@@ -26,8 +26,8 @@ export interface Backends {
   server(caller: Caller, name: string, requestId?: string): Result<Backend, Refusal>
   /** Every server that the caller may use, and Postern's own tools, under prefixed names: for `/mcp` and `/sse`. */
   aggregate(): Backend
-  /** Told with the name of a server that was added, changed or removed, or whose tools changed. */
-  onChange(heard: (server: string) => void): () => void
+  /** Told with the name of a server that was added, changed or removed (`gone`), or whose tools changed. */
+  onChange(heard: (server: string, gone: boolean) => void): () => void
 }
 
 /** One server, or all of them as one. */

@@ -102,6 +102,9 @@ export function createBackends(parts: BackendsParts): OpenBackends {
     aggregate: () => aggregate,
     find: (name) => find(name)?.value,
     usable,
-    onChange: (heard) => upstreams.onChange(heard),
+    onChange: (heard) =>
+      upstreams.onChange((name) => {
+        heard(name, upstreams.find(name) === undefined)
+      }),
   }
 }

@@ -250,6 +250,14 @@ const methods: Record<string, (exchange: Exchange, params: Json) => void> = {
       },
     })
   },
+  'subscriptions/listen'({ id, response }) {
+    const _meta = { 'io.modelcontextprotocol/subscriptionId': id }
+    const params = { notifications: { toolsListChanged: true }, _meta }
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(
+      event(JSON.stringify(message({ method: 'notifications/subscriptions/acknowledged', params }))),
+    )
+  },
   'tools/list'(exchange, params) {
     const page = Number(params['cursor'] ?? 0)
     if (listing === 'deep') {
