@@ -227,6 +227,8 @@ export class Exchange {
    * @returns false when nothing more should be read until `onReady` calls back
    */
   rest(): boolean {
+    // Only the clean-up is still to come: whoever takes the rows hears of their end next.
+    if (this.#synced > 0) return true
     const { into, rested } = this.#options
     const more = into?.rest() ?? true
     rested?.(more)
