@@ -229,7 +229,8 @@ describe('F8 a changed file, while streams are open and a call runs', () => {
     const log = gateway.log()
     const inForce = log.findLastIndex(({ msg }) => msg === 'Configuration loaded')
     const announced = log.findIndex(
-      ({ msg, path }) => /^Configuration added/.test(msg) && String(path).startsWith('mcpServers.announced'),
+      ({ msg, path }) =>
+        msg.startsWith('Configuration added') && String(path).startsWith('mcpServers.announced'),
     )
     expect(announced).toBeGreaterThan(0)
     expect(announced).toBeLessThan(inForce)

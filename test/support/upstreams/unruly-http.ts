@@ -206,16 +206,14 @@ const tools: Record<string, (exchange: Exchange, args: Json) => void> = {
         })
       return
     }
-    waiting.push((answer) => reply(exchange, JSON.stringify(answer['result'] ?? answer['error'])))
-    stream(exchange).write(
-      event(
-        JSON.stringify(message({ id: `elicit-${waiting.length}`, method: 'elicitation/create', params })),
-      ),
-    )
+    const id = `elicit-${(elicited += 1)}`
+    waiting.set(id, (answer) => reply(exchange, JSON.stringify(answer['result'] ?? answer['error'])))
+    stream(exchange).write(event(JSON.stringify(message({ id, method: 'elicitation/create', params }))))
   },
 }
 
-const waiting: ((answer: Json) => void)[] = []
+const waiting = new Map<unknown, (answer: Json) => void>()
+let elicited = 0
 
 /** How the tools are listed from now on: `deep`, `heavy` (pages of 7 MB without an end), `endless` (empty pages). */
 let listing: unknown
@@ -303,7 +301,8 @@ function handle(body: Json, response: ServerResponse, events: ServerResponse | u
   if (method === undefined) {
     answers.push(body)
     response.writeHead(202).end()
-    if (String(id).startsWith('elicit-')) waiting.shift()?.(body)
+    waiting.get(id)?.(body)
+    waiting.delete(id)
     return
   }
   if (id === undefined) {
