@@ -54,6 +54,11 @@ export class Backoff {
     if (before && now - before.retryAt >= LONG_LIFE_MS) this.#failing.delete(key)
   }
 
+  /** It answers, and what it failed at before says nothing of what it will do. */
+  clear(key: string): void {
+    this.#failing.delete(key)
+  }
+
   /** The latest failure of anybody. */
   latest(): Failing | undefined {
     let latest: Failing | undefined

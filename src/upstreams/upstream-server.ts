@@ -14,7 +14,7 @@ import type { ClientFacts, Conversation, Inbox } from './conversation.ts'
 import { deadline } from './deadline.ts'
 import type { DirectRoute } from './direct-route.ts'
 import type { UpstreamOptions } from './options.ts'
-import { problemOf } from './problem.ts'
+import { isUnconnected, problemOf } from './problem.ts'
 import type { Reach } from './reach.ts'
 import type { RunningRequests } from './running-requests.ts'
 import { shareOf } from './share.ts'
@@ -42,6 +42,8 @@ export class UpstreamServer implements Upstream {
   readonly #perCredential = new Map<string, number>()
   readonly #running: RunningRequests
   readonly #backoff = new Backoff()
+  /** Whose conversation could not be begun last, since one could. */
+  #lastFailed: { readonly credentialId: string; readonly at: number } | undefined
   #beginning = 0
   #problem: string | null = null
   #state: UpstreamStatus['state'] = 'idle'
@@ -240,7 +242,10 @@ export class UpstreamServer implements Upstream {
   #succeeded(caller: Caller): void {
     const now = this.#parts.clock.now()
     this.#backoff.succeeded(caller.credential.id, now)
-    this.#backoff.succeeded('', now)
+    this.#lastFailed = undefined
+    // A process that starts may end as soon as it is used; a server that answers is there.
+    if (this.options.reach.kind === 'http') this.#backoff.clear('')
+    else this.#backoff.succeeded('', now)
     const { transport, revision } = this.#reach.facts()
     const seen = `${transport} ${revision}`
     if (this.#problem !== null || this.#seen !== seen)
@@ -254,7 +259,7 @@ export class UpstreamServer implements Upstream {
     // Not the server's doing, or no reason to leave it alone.
     if (!(fault instanceof Fault) || !COUNTED.has(fault.code) || this.#closed) return
     const now = this.#parts.clock.now()
-    const key = this.#isEverybodys(fault) ? '' : caller.credential.id
+    const key = this.#isEverybodys(fault, caller, now) ? '' : caller.credential.id
     if (this.#backoff.waiting(key, now)) return
     const retryAt = this.#backoff.failed(key, fault.message, livedMs, now)
     this.#problem = problemOf(fault)
@@ -267,11 +272,19 @@ export class UpstreamServer implements Upstream {
     this.#refresh()
   }
 
-  /** Whether a failure says something of the server, whoever calls; the rest may be the caller's own doing. */
-  #isEverybodys(fault: Fault): boolean {
+  /**
+   * Whether a failure says something of the server, whoever calls. The rest may be the caller's own doing: a firewall
+   * before the server answers 403 or 503 to what one client says of itself, and that must close it to nobody else. So
+   * what is no failure to connect needs a second credential to say the same, and nobody to be served between.
+   */
+  #isEverybodys(fault: Fault, { credential }: Caller, now: number): boolean {
     const { reach, userCredential } = this.options
     if (userCredential) return false
-    return reach.kind === 'stdio' ? reach.process === 'shared' : fault.code === 'upstream_unavailable'
+    if (reach.kind === 'stdio') return reach.process === 'shared'
+    if (isUnconnected(fault)) return true
+    const before = this.#lastFailed
+    this.#lastFailed = { credentialId: credential.id, at: now }
+    return before !== undefined && before.credentialId !== credential.id && now - before.at < TOGETHER_MS
   }
 
   #late(): Fault {
@@ -291,6 +304,9 @@ export class UpstreamServer implements Upstream {
     this.#since = this.#parts.clock.now()
   }
 }
+
+/** Failures of two callers that are further apart have nothing to do with each other. */
+const TOGETHER_MS = 60_000
 
 const COUNTED: ReadonlySet<string> = new Set(['upstream_unavailable', 'upstream_timeout', 'upstream_invalid'])
 

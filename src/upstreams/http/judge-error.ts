@@ -72,8 +72,30 @@ const WORDS: Readonly<Record<string, string>> = {
 
 const said = (peer: Peer, code: string): Problem => {
   if (code.startsWith('HPE_')) return new Problem(`${peer} sent something that is no HTTP (${code}).`)
-  return new Problem(`${peer} ${WORDS[code] ?? `cannot be reached (${code}).`}`)
+  return new Problem(`${peer} ${WORDS[code] ?? `cannot be reached (${code}).`}`, {
+    unconnected: UNCONNECTED.has(code) || /^(?:ERR_TLS_|ERR_SSL_|CERT_)/.test(code),
+  })
 }
+
+/**
+ * Before a byte of a request has left: refused, no such host, no route, no TLS. A connection that breaks later is not
+ * among them, since a firewall may break it for what one caller sends.
+ */
+const UNCONNECTED: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'EPROTO',
+])
 
 /** Several addresses were tried: the first that says why speaks for all. */
 function codeOf(error: unknown): string {
