@@ -8,6 +8,9 @@ export const TOKEN = 'bench-token-0123456789abcdef0123456789abcdef'
 
 export const AUTHORIZATION = { authorization: `Bearer ${TOKEN}` } as const
 
+/** Another client, known as `other`. */
+export const OTHER_AUTHORIZATION = { authorization: `Bearer other-${TOKEN}` } as const
+
 /**
  * Starts Postern with everything on, as `npm start` does but for the sample database.
  *
@@ -22,7 +25,8 @@ export async function startPostern(
   const port = await freePort()
   const cwd = join(scratch, `postern-${port}`)
   await mkdir(cwd, { recursive: true })
-  const head = ['server:', `  addr: 127.0.0.1:${port}`, 'auth:', '  tokens:', `    bench: ${TOKEN}`]
+  const tokens = ['auth:', '  tokens:', `    bench: ${TOKEN}`, `    other: other-${TOKEN}`]
+  const head = ['server:', `  addr: 127.0.0.1:${port}`, ...tokens]
   await writeFile(join(cwd, 'postern.yaml'), `${[...head, ...lines].join('\n')}\n`, { mode: 0o600 })
   const postern = fileURLToPath(new URL('../../bin/postern', import.meta.url))
   const node = [process.execPath, postern, 'serve']

@@ -10,14 +10,18 @@ const CALL = {
 }
 
 /** The bytes of the measured call in a session that is opened for it. */
-export async function sessionCall(port: number, path: string): Promise<string> {
+export async function sessionCall(
+  port: number,
+  path: string,
+  authorization: Readonly<Record<string, string>> = AUTHORIZATION,
+): Promise<string> {
   const send = async (body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
     await fetch(`http://127.0.0.1:${port}${path}`, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
         accept: 'application/json, text/event-stream',
-        ...AUTHORIZATION,
+        ...authorization,
         ...headers,
       },
       body: JSON.stringify(body),
@@ -39,7 +43,7 @@ export async function sessionCall(port: number, path: string): Promise<string> {
   await (await send({ jsonrpc: '2.0', method: 'notifications/initialized' }, headers)).text()
   // A server's tools are known once they were listed, and its metrics are by tool.
   await (await send({ jsonrpc: '2.0', id: 2, method: 'tools/list' }, headers)).text()
-  return postJson(path, port, CALL, { ...AUTHORIZATION, ...headers })
+  return postJson(path, port, CALL, { ...authorization, ...headers })
 }
 
 /** The bytes of the measured call in the revision without sessions. */

@@ -1,6 +1,6 @@
 /**
- * The static server over Streamable HTTP: `/session` speaks 2025-11-25, `/stateless` 2026-07-28. Port on the command
- * line. On plain sockets, because it shares its core with the load: behind `node:http` it, and not the fastest gateway,
+ * The static server over Streamable HTTP: `/session` speaks 2025-11-25, `/stateless` 2026-07-28, and `/flood` is
+ * `/session` with streams on which something is said as fast as it is taken. Port on the command line. On plain sockets, because it shares its core with the load: behind `node:http` it, and not the fastest gateway,
  * would be what is measured.
  */
 import { randomUUID } from 'node:crypto'
@@ -12,6 +12,9 @@ const MEASURED = Buffer.from('"method":"tools/call"')
 const FIRST_ID = Buffer.from('"id":1,')
 const EVENT_STREAM =
   'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n'
+
+const EVENT = `data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"${'x'.repeat(900)}"}}\n\n`
+const LOUD = Buffer.from(`${EVENT.length.toString(16)}\r\n${EVENT}\r\n`)
 
 /** The measured call always has the same id, so its answer is made once. */
 const CALL_ANSWER = {
@@ -41,6 +44,7 @@ function answer(socket: Socket, head: string, body: Buffer): void {
   const stateless = head.includes(' /stateless ')
   if (!head.startsWith('POST ')) {
     socket.write(head.startsWith('GET ') && !stateless ? EVENT_STREAM : reply(405, undefined))
+    if (head.startsWith('GET /flood ')) flood(socket)
     return
   }
   if (body.includes(MEASURED) && body.includes(FIRST_ID)) {
@@ -55,6 +59,15 @@ function answer(socket: Socket, head: string, body: Buffer): void {
       ? reply(202, undefined)
       : reply(200, answered, opens ? `mcp-session-id: ${randomUUID()}\r\n` : ''),
   )
+}
+
+function flood(socket: Socket): void {
+  while (!socket.destroyed && socket.write(LOUD));
+  if (!socket.destroyed) {
+    socket.once('drain', () => {
+      flood(socket)
+    })
+  }
 }
 
 function reply(status: number, body: unknown, more = ''): Buffer {

@@ -1,0 +1,182 @@
+/**
+ * One million rows from `POST /api/v1/query` as JSON, NDJSON and CSV, with everything on (authentication, gate, audit),
+ * against the least that the same rows cost without a gateway: `pg` and `JSON.stringify` in a process of its own, and
+ * PostgreSQL's `COPY` read by a socket that throws the bytes away. Same PostgreSQL, same run, in turn.
+ *
+ *     node bench/sql.ts [--json] [--rounds 5] [--rows 1000000]
+ */
+import { fork } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { startDemoDatabase } from '../src/databases/embedded/demo.ts'
+import { freePort, start } from './support/peers.ts'
+import type { RowsPlan, RowsResult } from './support/rows-worker.ts'
+import { machine, median, round, table } from './support/table.ts'
+
+const { values } = parseArgs({
+  options: { json: { type: 'boolean' }, rounds: { type: 'string' }, rows: { type: 'string' } },
+})
+const rounds = Number(values.rounds ?? 5)
+const count = Number(values.rows ?? 1_000_000)
+
+const SQL = `SELECT n AS id, 'customer number ' || n AS name, n * 0.25 AS amount, n % 2 = 0 AS even, timestamp '2026-01-01' + n * interval '1 second' AS at, CASE WHEN n % 3 = 0 THEN NULL ELSE 'a note, "quoted"' END AS note FROM generate_series(1, ${count}) n`
+
+const FORMATS = { JSON: 'application/json', NDJSON: 'application/x-ndjson', CSV: 'text/csv' } as const
+const TOKEN = 'bench-token-0123456789abcdef0123456789abcdef'
+
+interface Measured {
+  readonly seconds: number
+  readonly bytes: number
+  /** Highest resident memory meanwhile, above what the process had before it was first asked. */
+  readonly aboveIdleMib: number
+}
+
+const scratch = await mkdtemp(join(tmpdir(), 'postern-bench-'))
+const demo = await startDemoDatabase({ dataDir: scratch, observe: () => undefined })
+try {
+  const [database] = demo.databases
+  if (!database) throw new Error('no sample database')
+  const password = database.password?.reveal() ?? ''
+  const url = `postgres://${database.user}:${password}@${database.host}:${database.port}/${database.database}?sslmode=disable`
+  const port = await freePort()
+  await writeFile(
+    join(scratch, 'postern.yaml'),
+    JSON.stringify({
+      server: { addr: `127.0.0.1:${port}` },
+      auth: { tokens: { bench: TOKEN } },
+      limits: { rows: 1_000_000, resultBytes: '256MiB' },
+      databases: [{ name: 'sample', url }],
+    }),
+    { mode: 0o600 },
+  )
+  const postern = await start(
+    process.execPath,
+    [fileURLToPath(new URL('../bin/postern', import.meta.url)), 'serve'],
+    port,
+    { cwd: scratch },
+  )
+  try {
+    const idle = resident(postern.pid)
+    const candidates = new Map<string, () => Promise<Measured>>()
+    for (const [name, accept] of Object.entries(FORMATS)) {
+      candidates.set(`postern, ${name}`, () => overHttp(port, accept, postern.pid, idle))
+    }
+    candidates.set('pg and JSON.stringify', () => inWorker({ url, sql: SQL, way: 'pg' }))
+    candidates.set('COPY, bytes thrown away', () => inWorker({ url, sql: SQL, way: 'copy' }))
+
+    const measured = new Map<string, Measured[]>()
+    for (let index = 0; index <= rounds; index += 1) {
+      for (const [name, run] of candidates) {
+        const one = await run()
+        // The first round warms up: caches, compiled code, connections.
+        if (index > 0) measured.set(name, [...(measured.get(name) ?? []), one])
+      }
+    }
+    report(measured)
+  } finally {
+    await postern.stop()
+  }
+} finally {
+  await demo.close()
+  await rm(scratch, { recursive: true, force: true })
+}
+
+function report(measured: ReadonlyMap<string, readonly Measured[]>): void {
+  const perSecond = (name: string): number =>
+    count / median((measured.get(name) ?? []).map((one) => one.seconds))
+  const rows = [...measured].map(([name, all]) => ({
+    name,
+    rowsPerSecond: Math.round(perSecond(name)),
+    mibPerSecond: round(median(all.map((one) => one.bytes / one.seconds)) / 2 ** 20, 1),
+    ofPg: round(perSecond(name) / perSecond('pg and JSON.stringify')),
+    ofCopy: round(perSecond(name) / perSecond('COPY, bytes thrown away')),
+    mostAboveIdleMib: Math.round(Math.max(...all.map((one) => one.aboveIdleMib))),
+  }))
+  if (values.json === true) {
+    console.log(JSON.stringify({ machine: machine(), rounds, count, rows }, undefined, 2))
+    return
+  }
+  console.log(`${machine()}; ${count} rows, median of ${rounds} rounds\n`)
+  console.log(
+    table(
+      ['', 'rows/s', 'MiB/s', '÷ pg', '÷ COPY', 'MiB above idle, most'],
+      rows.map((row) => [
+        row.name,
+        row.rowsPerSecond,
+        row.mibPerSecond,
+        row.ofPg,
+        row.ofCopy,
+        row.mostAboveIdleMib,
+      ]),
+    ),
+  )
+}
+
+/** Reads a whole answer and throws it away, as fast as it comes. */
+function overHttp(port: number, accept: string, pid: number, idle: number): Promise<Measured> {
+  return new Promise((resolve, reject) => {
+    const startedAt = performance.now()
+    let most = 0
+    const look = setInterval(() => {
+      most = Math.max(most, resident(pid))
+    }, 20)
+    const one = request(
+      {
+        port,
+        host: '127.0.0.1',
+        method: 'POST',
+        path: '/api/v1/query',
+        headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json', accept },
+      },
+      (reply) => {
+        let bytes = 0
+        let tail = ''
+        reply.on('data', (chunk: Buffer) => {
+          bytes += chunk.length
+          tail = (tail + chunk.toString('latin1', Math.max(0, chunk.length - 500))).slice(-500)
+        })
+        reply.on('error', reject)
+        reply.on('end', () => {
+          clearInterval(look)
+          const whole =
+            accept === 'text/csv' ? tail.includes(`${count},customer`) : tail.includes(`"row_count":${count}`)
+          if (reply.statusCode !== 200 || !whole) {
+            reject(new Error(`status ${reply.statusCode}, not all rows: ${tail}`))
+            return
+          }
+          resolve({
+            seconds: (performance.now() - startedAt) / 1_000,
+            bytes,
+            aboveIdleMib: Math.max(most, resident(pid)) - idle,
+          })
+        })
+      },
+    )
+    one.on('error', reject)
+    one.end(JSON.stringify({ sql: SQL }))
+  })
+}
+
+/** Each time in a new process, which is what keeps a million objects of one round out of the next. */
+function inWorker(plan: RowsPlan): Promise<Measured> {
+  const worker = fork(fileURLToPath(new URL('support/rows-worker.ts', import.meta.url)), [], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  return new Promise((resolve, reject) => {
+    worker.once('message', (result) => {
+      resolve(result as RowsResult)
+    })
+    worker.once('error', reject)
+    worker.send(plan)
+  })
+}
+
+function resident(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024
+}
