@@ -1,3 +1,4 @@
+import { GrowingBytes } from '../../lib/growing-bytes.ts'
 import { isTooDeep } from '../../upstreams/is-too-deep.ts'
 import { isObject } from '../message.ts'
 import type { Rework } from './visible-answer.ts'
@@ -13,7 +14,7 @@ export class EventFilter {
   readonly #rework: Rework
   readonly #mostBytes: number
   readonly #which: 'lists' | 'every event'
-  #held: Buffer = Buffer.alloc(0)
+  readonly #held = new GrowingBytes()
 
   /** @param which the messages that `rework` is shown */
   constructor(rework: Rework, mostBytes: number, which: 'lists' | 'every event' = 'lists') {
@@ -27,11 +28,20 @@ export class EventFilter {
     return this.#held.length === 0
   }
 
-  /** The whole events so far, changed where needed; `undefined` when one is longer or deeper than it may be. */
+  /**
+   * The whole events so far, changed where needed; `undefined` when one is longer or deeper than it may be, or cannot
+   * be changed.
+   */
   push(chunk: Buffer): Buffer | undefined {
-    let rest = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
     // What was held is known to have no end, except where its last bytes are the first of one.
     let from = Math.max(0, this.#held.length - 3)
+    let rest = chunk
+    if (!this.between) {
+      this.#held.add(chunk)
+      rest = this.#held.view()
+      if (endOfEvent(rest, from) === -1) return rest.length > this.#mostBytes ? undefined : NOTHING
+      rest = this.#held.take()
+    }
     const events: Buffer[] = []
     for (let end = endOfEvent(rest, from); end !== -1; end = endOfEvent(rest, 0)) {
       const event = this.#judge(rest.subarray(0, end))
@@ -42,7 +52,7 @@ export class EventFilter {
     }
     if (rest.length > this.#mostBytes) return undefined
     // A copy, so that a few bytes do not keep the whole chunk in memory.
-    this.#held = Buffer.from(rest)
+    if (rest.length > 0) this.#held.add(Buffer.from(rest))
     const [only] = events
     return only !== undefined && events.length === 1 ? only : Buffer.concat(events)
   }
@@ -63,10 +73,17 @@ export class EventFilter {
     const message = parse(text)
     // What cannot be read cannot be judged; to whoever reads it all the same, it may be a list.
     if (message === undefined && this.#which === 'lists') return NOTHING
-    const changed = this.#changed(message)
-    if (changed === message) return event
+    let changedText: string
+    try {
+      const changed = this.#changed(message)
+      if (changed === message) return event
+      changedText = JSON.stringify(changed)
+    } catch {
+      // What could not be changed must not pass as it was.
+      return undefined
+    }
     const others = lines.filter((line) => line !== '' && !line.startsWith('data:'))
-    return Buffer.from(`${[...others, `data: ${JSON.stringify(changed)}`].join('\n')}\n\n`)
+    return Buffer.from(`${[...others, `data: ${changedText}`].join('\n')}\n\n`)
   }
 
   /** Also of a batch, though no revision that passes has them. */

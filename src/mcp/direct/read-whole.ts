@@ -1,4 +1,5 @@
 import { Fault } from '../../lib/fault.ts'
+import { GrowingBytes } from '../../lib/growing-bytes.ts'
 import type { DirectReceiver } from '../../upstreams/direct-route.ts'
 import { isTooDeep } from '../../upstreams/is-too-deep.ts'
 import { isObject, type Params, type RequestId } from '../message.ts'
@@ -28,7 +29,7 @@ export function readWhole(id: RequestId, done: (answer: WholeAnswer | Error) => 
   let over = false
   let status = 0
   let headers: WholeAnswer['headers'] = {}
-  let held: Buffer = Buffer.alloc(0)
+  const held = new GrowingBytes()
   let events: EventFilter | undefined
 
   const finish = (answer: WholeAnswer | Error): void => {
@@ -72,7 +73,7 @@ export function readWhole(id: RequestId, done: (answer: WholeAnswer | Error) => 
       chunk(bytes) {
         if (over) return true
         if (!events) {
-          held = Buffer.concat([held, bytes])
+          held.add(bytes)
           if (held.length > MOST_BYTES) tooLong()
         } else if (!events.push(bytes)) tooLong()
         // A server may leave its stream open after the answer.
@@ -80,7 +81,7 @@ export function readWhole(id: RequestId, done: (answer: WholeAnswer | Error) => 
         return true
       },
       ended() {
-        if (over || (!events && give(parse(held)))) return
+        if (over || (!events && give(parse(held.take())))) return
         finish(
           new Fault('upstream_invalid', 'The MCP server sent a broken answer.', {
             cause: new Error(`The MCP server answered ${status} without a JSON-RPC response.`),

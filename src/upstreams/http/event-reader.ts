@@ -1,3 +1,5 @@
+import { GrowingBytes } from '../../lib/growing-bytes.ts'
+
 /** One event of an event stream. */
 export interface StreamEvent {
   /** `message` where the stream names none. */
@@ -22,7 +24,6 @@ const LF = 0x0a
 const CR = 0x0d
 const COLON = 0x3a
 const SPACE = 0x20
-const NOTHING = Buffer.alloc(0)
 const BOM = Buffer.from([0xef, 0xbb, 0xbf])
 
 /**
@@ -35,9 +36,8 @@ export class EventReader {
   /** How long to wait before connecting again, as the server said. */
   retryMs: number | undefined
   readonly #maxBytes: number
-  /** Its first `#heldBytes` are the line that is not complete yet. */
-  #held = NOTHING
-  #heldBytes = 0
+  /** The line that is not complete yet. */
+  readonly #held: GrowingBytes
   #afterCr = false
   #first = true
   #type = ''
@@ -47,6 +47,7 @@ export class EventReader {
   /** @param maxBytes of one event, its names included */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes
+    this.#held = new GrowingBytes(maxBytes)
   }
 
   /** @throws EventTooLong; the reader cannot be used any more */
@@ -78,33 +79,21 @@ export class EventReader {
     return events
   }
 
-  /** Keeps the beginning of a line. The place doubles, so that bytes sent one by one are not copied again and again. */
+  /** Keeps the beginning of a line. */
   #hold(piece: Buffer): void {
-    const length = this.#heldBytes + piece.length
-    this.#bound(length)
-    if (length > this.#held.length) {
-      const larger = Buffer.allocUnsafe(
-        Math.min(this.#maxBytes, Math.max(1_024, length, this.#held.length * 2)),
-      )
-      this.#held.copy(larger, 0, 0, this.#heldBytes)
-      this.#held = larger
-    }
-    piece.copy(this.#held, this.#heldBytes)
-    this.#heldBytes = length
+    this.#bound(this.#held.length + piece.length)
+    // A copy, so that a few bytes do not keep the whole chunk in memory.
+    this.#held.add(this.#held.length === 0 ? Buffer.from(piece) : piece)
   }
 
   /** The whole line, given its end. */
   #complete(end: Buffer): Buffer {
-    if (this.#heldBytes === 0) {
+    if (this.#held.length === 0) {
       this.#bound(end.length)
       return end
     }
     this.#hold(end)
-    const line = this.#held.subarray(0, this.#heldBytes)
-    this.#heldBytes = 0
-    // What follows is small again most of the time; the line itself is read before anything else is held.
-    this.#held = NOTHING
-    return line
+    return this.#held.take()
   }
 
   #bound(lineBytes: number): void {
