@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { Fault } from '../../lib/fault.ts'
+import { GrowingBytes } from '../../lib/growing-bytes.ts'
 import { STATELESS_REVISION } from '../../lib/revisions.ts'
 import type { Admission } from '../../tools/backend/backend.ts'
 import type { DirectReceiver, DirectRoute } from '../../upstreams/direct-route.ts'
@@ -68,7 +69,7 @@ export class Relay implements DirectReceiver {
   #over = false
   #status = 0
   #mode: 'waiting' | 'accepted' | 'holding' | 'streaming' | 'events' = 'waiting'
-  #held: Buffer = NO_BYTES
+  #held: GrowingBytes | undefined
   #filter: EventFilter | undefined
   /** Of an event stream: the client can come back for the rest, so it is not told that the request failed. */
   #resumable = false
@@ -94,7 +95,8 @@ export class Relay implements DirectReceiver {
       this.stop(reason)
     })
     if (this.#over) return
-    route.send({ method, body, headers, trace: exchange.trace, receiver: this })
+    const credentialId = exchange.caller.credential.id
+    route.send({ method, body, headers, credentialId, trace: exchange.trace, receiver: this })
   }
 
   /** Cuts both sides at once. What has not begun is answered with the reason. */
@@ -221,28 +223,26 @@ export class Relay implements DirectReceiver {
   }
 
   #hold(bytes: Buffer): boolean {
-    this.#held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes])
+    this.#held ??= new GrowingBytes()
+    const held = this.#held
+    held.add(bytes)
     if (this.#passage.rework) {
-      if (this.#held.length <= REWORKED_BYTES) return true
+      if (held.length <= REWORKED_BYTES) return true
       this.#control?.abort(STOPPED)
       this.failed(new Fault('upstream_invalid', 'The MCP server sent a list that is too long.'))
       return true
     }
-    if (this.#held.length <= CHECKED_BYTES) return true
-    const held = this.#held
-    this.#held = NO_BYTES
+    if (held.length <= CHECKED_BYTES) return true
     this.#mode = 'streaming'
     const { exchange } = this.#passage
     exchange.response.writeHead(this.#status, [...exchange.replyHeaders, 'content-type', 'application/json'])
-    return this.#write(held)
+    return this.#write(held.take())
   }
 
   #finishHeld(): void {
-    const { exchange, admission, rework } = this.#passage
-    const text = this.#held.toString('utf8')
-    // What is changed is written out again, which overflows the stack where JSON is too deep.
-    const message = isUtf8(this.#held) && !(rework && isTooDeep(text)) ? parse(text) : undefined
-    if (!isObject(message)) {
+    const { exchange, admission } = this.#passage
+    const body = this.#judgeHeld(this.#held?.take() ?? NO_BYTES)
+    if (body === undefined) {
       this.failed(
         new Fault('upstream_invalid', 'The MCP server sent a broken answer.', {
           cause: new Error('The MCP server sent JSON that cannot be read.'),
@@ -252,17 +252,32 @@ export class Relay implements DirectReceiver {
     }
     this.#settle()
     admission?.settle('done')
-    const body = rework ? JSON.stringify(rework(message)) : text
-    const length = rework ? Buffer.byteLength(body) : this.#held.length
     exchange.response.writeHead(this.#status, [
       ...exchange.replyHeaders,
       'content-type',
       'application/json',
       'content-length',
-      String(length),
+      String(Buffer.byteLength(body)),
     ])
     // As text it leaves in one piece with the head.
     exchange.response.end(body)
+  }
+
+  /** What the client is answered; `undefined` when the server's JSON is none, or cannot be changed as it has to be. */
+  #judgeHeld(held: Buffer): string | undefined {
+    const { rework } = this.#passage
+    if (!isUtf8(held)) return undefined
+    const text = held.toString('utf8')
+    // What is changed is written out again, which overflows the stack where JSON is too deep.
+    if (rework && isTooDeep(text)) return undefined
+    const message = parse(text)
+    if (!isObject(message)) return undefined
+    if (!rework) return text
+    try {
+      return JSON.stringify(rework(message))
+    } catch {
+      return undefined
+    }
   }
 
   #event(bytes: Buffer): boolean {
