@@ -48,6 +48,23 @@ describe('reading messages', () => {
     expect(parseMessages(text.replace('"result"', '"method":"m","params"'))).toEqual([null])
   })
 
+  it('says whose answer one of too many was', () => {
+    const many = Array.from({ length: 1_001 }, (_, id) => ({ jsonrpc: '2.0', id, result: { x: 1 } }))
+    expect(parseMessages(JSON.stringify(many))).toEqual(many.map(({ id }) => ({ id })))
+  })
+
+  it.each([
+    ['{"jsonrpc":"2.0","id":7,"result":{"content":[', [{ id: 7 }]],
+    [' { "id" : 7 , "jsonrpc": "2.0", "error": oops', [{ id: 7 }]],
+    ['{"jsonrpc":"2.0","id":7,"method":"ping"', undefined],
+    ['answered {"jsonrpc":"2.0","id":7,"result":{}}', undefined],
+    ['{"jsonrpc":"2.0","id":"7","result":{', undefined],
+  ])('reads of broken JSON whose answer it was, where it begins as one: %s', (text, left) => {
+    if (left) expect(parseMessages(text)).toEqual(left)
+    else expect(() => parseMessages(text)).toThrow('no MCP message')
+    expect(() => readMessages(text)).toThrow('no MCP message')
+  })
+
   it('does not repeat what it could not read', () => {
     try {
       readMessages('{"token": "secret"')

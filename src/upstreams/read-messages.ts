@@ -14,22 +14,32 @@ const MOST_IN_A_BATCH = 1_000
  */
 export const readMessages = (text: string): readonly RpcMessage[] => parseMessages(text).map(readMessage)
 
-/** The members of a batch, or the one value that a text holds, not judged yet. */
+/**
+ * The members of a batch, or the one value that a text holds, not judged yet. Of what is no message, the id is left
+ * where it can be read: whoever waits for the answer need not wait for another.
+ *
+ * @throws Fault `upstream_invalid`
+ */
 export function parseMessages(text: string): readonly unknown[] {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
+    const id = BROKEN_ANSWER.exec(text)?.[1]
     // The parser's own message quotes the text, which may hold anything.
-    throw invalid('not JSON')
+    if (id === undefined) throw invalid('not JSON')
+    return [{ id: Number(id) }]
   }
   const values: readonly unknown[] = Array.isArray(value) ? value : [value]
   if (values.length === 0) throw invalid('an empty batch')
-  if (values.length > MOST_IN_A_BATCH) throw invalid(`a batch of more than ${MOST_IN_A_BATCH} messages`)
-  return isTooDeep(text) ? values.map(onlyId) : values
+  return values.length > MOST_IN_A_BATCH || isTooDeep(text) ? values.map(onlyId) : values
 }
 
-/** What is left of a message that is too deep: no message any more, but still the answer to somebody. */
+/** How a response begins with most servers, by an id as our requests have; the rest may be cut off or garbled. */
+const BROKEN_ANSWER =
+  /^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d{1,15})\s*,\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"(?:result|error)"\s*:/
+
+/** What is left of a message that is too deep, or one of too many: no message any more, but still the answer to somebody. */
 const onlyId = (value: unknown): unknown =>
   isObject(value) && value['method'] === undefined ? { id: value['id'] } : null
 
