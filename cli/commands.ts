@@ -15,6 +15,17 @@ export const COMMAND_GROUPS: readonly (readonly [heading: string, Readonly<Recor
     },
   ],
   [
+    'People',
+    {
+      'user add': () => import('./user-add.ts'),
+      'user list': () => import('./user-list.ts'),
+      'user delete': () => import('./user-delete.ts'),
+      'user reset-password': () => import('./user-reset-password.ts'),
+      'tenant add': () => import('./tenant-add.ts'),
+      'tenant list': () => import('./tenant-list.ts'),
+    },
+  ],
+  [
     'Servers',
     {
       'server list': () => import('./server-list.ts'),

@@ -39,6 +39,8 @@ async function dispatch(invocation: Invocation): Promise<ExitCode> {
     return await showOverview(invocation)
   }
   if (word === 'help') return await help(invocation, rest)
+  const group = /^(\S+) help$/.exec(word)?.[1]
+  if (group !== undefined) return await showOverview(invocation, (name) => name.startsWith(`${group} `))
   if (rest.includes('--help') || rest.includes('-h')) {
     const members = (name: string): boolean => name.startsWith(`${word} `)
     if (COMMAND_NAMES.some(members)) return await showOverview(invocation, members)

@@ -44,7 +44,10 @@ const started = async (settings: Settings): Promise<Gateway> =>
   })
 
 const warnings = (): readonly string[] =>
-  observations.flatMap((one) => (one.kind === 'config.warning' ? [one.message] : []))
+  observations.flatMap((one) =>
+    // Each test starts in a folder of its own, where there is no secret yet.
+    one.kind === 'config.warning' && !one.message.startsWith('made the JWT secret') ? [one.message] : [],
+  )
 
 describe('reload', () => {
   it('takes tokens over, records it, and says what must wait for a restart', async () => {

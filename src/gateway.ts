@@ -13,7 +13,7 @@ import { createControlPlane } from './http/control-plane.ts'
 import { resourceMetadataUrl } from './http/resource-metadata.ts'
 import { createHttpServer } from './http/server.ts'
 import { FIRST_TENANT } from './identity/first-tenant.ts'
-import { openIdentity, type PeopleOptions } from './identity/open.ts'
+import { openIdentity } from './identity/open.ts'
 import type { Clock } from './lib/clock.ts'
 import { Fault } from './lib/fault.ts'
 import type { Secret } from './lib/secret.ts'
@@ -22,6 +22,7 @@ import { createMcpEndpoint } from './mcp/endpoint.ts'
 import { openMetrics } from './observe/metrics/open.ts'
 import { type Observe, observer } from './observe/observation.ts'
 import { openTraces } from './observe/traces/open.ts'
+import { peopleOptions } from './people-options.ts'
 import { openStore } from './store/open.ts'
 import { createAllTools } from './tools/all-tools.ts'
 import { createBackends } from './tools/backend/create.ts'
@@ -66,12 +67,6 @@ const DEMO_LIMITS = {
   connectTimeoutMs: 10_000,
   statementTimeoutMs: 30_000,
 } as const satisfies Partial<DatabaseSettings>
-
-/** How people sign in; the command line administers them under the same rules. */
-export function peopleOptions({ auth, dataDir }: Pick<Settings, 'auth' | 'dataDir'>): PeopleOptions {
-  const { jwt, argon2, passwords } = auth
-  return { jwt: { ...jwt, secretFile: jwt.secretFile ?? join(dataDir, 'jwt.secret') }, argon2, passwords }
-}
 
 /**
  * Opens the rooms in the order of the arrows, each with plain values and the rooms below it, and closes
@@ -120,7 +115,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       clock,
       observe,
       tenantDefault: FIRST_TENANT,
-      ...(settings.auth.enabled ? { people: peopleOptions(settings) } : {}),
+      people: peopleOptions(settings),
     })
     closers.push(() => identity.close())
 
@@ -220,6 +215,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       backends,
       credentials,
       tokens: identity.tokens,
+      people: identity.people,
       databases,
       identityReady: () => identity.ready(),
       audit,

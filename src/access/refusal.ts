@@ -20,11 +20,14 @@ export interface Refusal {
   readonly hint?: string
   /** Names a caller may use instead: candidates, databases. Never names they may not see. */
   readonly candidates?: readonly string[]
+  /** Seconds after which trying again makes sense, where that is known. */
+  readonly retryAfterS?: number
 }
 
 /** Every code has its line in `docs/errors.md`; a test compares the two. */
 export const REFUSAL_CODES = [
   'unauthorized',
+  'login_failed',
   'level_too_low',
   'scope_missing',
   'server_not_allowed',

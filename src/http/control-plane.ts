@@ -5,6 +5,7 @@ import type { AuditEvent } from '../audit/entry.ts'
 import type { AuditLog } from '../audit/open.ts'
 import type { OpenDatabases } from '../databases/open.ts'
 import type { Caller } from '../identity/caller.ts'
+import type { People } from '../identity/open.ts'
 import type { Tokens } from '../identity/tokens.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Result } from '../lib/result.ts'
@@ -37,6 +38,7 @@ export interface ControlPlaneParts {
   readonly backends: Pick<OpenBackends, 'find' | 'server'>
   readonly credentials: Pick<StoredCredentials, 'get' | 'put' | 'remove' | 'list'>
   readonly tokens: Tokens
+  readonly people: People
   readonly databases: Pick<OpenDatabases, 'names' | 'resolve' | 'run' | 'stream' | 'status'>
   /** False while revocations made elsewhere may arrive late. */
   readonly identityReady: () => boolean
@@ -200,6 +202,7 @@ const wireContext = (context: ControlContext, path: string): WireContext => ({
 const errorResponse = ({ status, headers, body }: WireError): Response => json(status, body, headers)
 
 function written({ status, body, contentType, headers = {} }: RouteReply): Response {
+  if (status === 204) return new Response(null, { status, headers })
   if (contentType === undefined) return json(status, body, headers)
   const content = body instanceof Uint8Array ? new Uint8Array(body) : String(body)
   return new Response(content, { status, headers: { 'content-type': contentType, ...headers } })

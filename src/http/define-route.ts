@@ -13,6 +13,7 @@ export type RouteAccess = 'public' | 'anyone' | Level
 
 export interface RouteReply {
   readonly status: number
+  /** `null` with a status that has none, such as 204. */
   readonly body: unknown
   /** What was administered, for the audit: an id, never a value. */
   readonly target?: string

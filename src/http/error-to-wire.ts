@@ -61,6 +61,7 @@ const line = (status: number, word: ErrorWord): StatusLine => ({ status, word })
 export function refusalStatus(code: RefusalCode): StatusLine {
   switch (code) {
     case 'unauthorized':
+    case 'login_failed':
       return line(401, 'unauthorized')
     case 'level_too_low':
     case 'scope_missing':
@@ -166,7 +167,15 @@ export function refusalToWire(refused: Refusal, context: WireContext): WireError
     ...(refused.candidates === undefined ? {} : { candidates: refused.candidates }),
     request_id: context.requestId,
   }
-  return { status, headers: refused.code === 'scope_missing' ? scopeChallenge(refused, context) : {}, body }
+  return { status, headers: refusalHeaders(refused, context), body }
+}
+
+function refusalHeaders(refused: Refusal, context: WireContext): Readonly<Record<string, string>> {
+  if (refused.code === 'scope_missing') return scopeChallenge(refused, context)
+  // RFC 9110 §15.5.2: a 401 names a scheme that would do.
+  if (refused.code === 'login_failed') return { 'www-authenticate': challenge(context) }
+  const { retryAfterS } = refused
+  return retryAfterS === undefined ? {} : { 'retry-after': String(Math.max(1, Math.ceil(retryAfterS))) }
 }
 
 /**

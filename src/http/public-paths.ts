@@ -1,9 +1,15 @@
-const EXACT: ReadonlySet<string> = new Set(['/health', '/api/v1/health'])
+const EXACT: ReadonlySet<string> = new Set(['/health', '/api/v1/health', '/api/v1/auth/login'])
 
 const WELL_KNOWN = [
   '/.well-known/oauth-protected-resource',
   '/.well-known/oauth-authorization-server',
 ] as const
+
+/** Of these, strangers send bodies: small ones. Bytes: a password of 1,024, each written as `\u0000`, and the rest. */
+const STRANGERS_BODIES: ReadonlyMap<string, number> = new Map([['/api/v1/auth/login', 8_192]])
+
+/** The longest body that is read of somebody unknown; 0 where none is. */
+export const strangersBodyBytes = (path: string): number => STRANGERS_BODIES.get(path) ?? 0
 
 /**
  * The whole list of what is answered without a credential. Everything else, known or not, asks for one

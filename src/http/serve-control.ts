@@ -7,6 +7,7 @@ import type { Exchange } from './exchange.ts'
 import { hasBody } from './read-body.ts'
 import { type BodyPlane, receiveBody } from './receive-body.ts'
 import { refuseEnded } from './refuse-ended.ts'
+import { strangersBodyBytes } from './public-paths.ts'
 import { sendReply } from './reply.ts'
 import { streamReply } from './streamed-reply.ts'
 import { traceRequest } from './trace-request.ts'
@@ -45,9 +46,11 @@ export async function serveControl(
     return refusal('method_not_allowed', 'http.method', 'this method is not served')
   }
   let body: Buffer | undefined
-  // Only for a known caller: nobody else may make the server hold their bytes.
-  if (method !== 'GET' && method !== 'HEAD' && caller !== undefined && hasBody(request)) {
-    const bytes = await receiveBody(exchange, plane)
+  // Of a stranger no more than a sign-in takes: nobody unknown may make the server hold their bytes.
+  const mostBytes = caller === undefined ? strangersBodyBytes(target.path) : plane.limits.bodyBytes
+  if (method !== 'GET' && method !== 'HEAD' && mostBytes > 0 && hasBody(request)) {
+    const limits = { ...plane.limits, bodyBytes: Math.min(mostBytes, plane.limits.bodyBytes) }
+    const bytes = await receiveBody(exchange, { ...plane, limits })
     if (!bytes.ok) return bytes.error
     body = bytes.value
   }

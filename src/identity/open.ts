@@ -109,6 +109,10 @@ const KEEP_USES_MS = 2 * 365 * DAY_MS
  *
  * @throws Fault `config_invalid` when the token file cannot be understood, `store_unavailable`
  */
+export async function openIdentity(
+  options: IdentityOptions & { readonly people: PeopleOptions },
+): Promise<Identity & { readonly people: People }>
+export async function openIdentity(options: IdentityOptions): Promise<Identity>
 export async function openIdentity(options: IdentityOptions): Promise<Identity> {
   const { store, clock, observe, tenantDefault } = options
   const serving = (options.purpose ?? 'serve') === 'serve'

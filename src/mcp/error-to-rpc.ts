@@ -48,12 +48,16 @@ export function refusalToRpc(reason: Refusal, alone: boolean): RpcError | null {
     case 'unknown_tool':
       return rpcError(200, RPC_CODE.invalidParams, message, { data })
     case 'unauthorized':
+    case 'login_failed':
       return rpcError(401, RPC_CODE.unauthorized, message, { data, challenge: { error: 'invalid_token' } })
     case 'session_unknown':
       return rpcError(404, RPC_CODE.notFound, message, { data })
     case 'too_many_requests':
     case 'too_many_sessions':
-      return rpcError(429, RPC_CODE.tooMany, message, { data, retryAfterS: 1 })
+      return rpcError(429, RPC_CODE.tooMany, message, {
+        data,
+        retryAfterS: reason.retryAfterS ?? 1,
+      })
     case 'method_not_allowed':
       return rpcError(405, RPC_CODE.methodNotAllowed, message, { data, ...optional('allow', reason.allowed) })
     case 'invalid_request':

@@ -10,6 +10,7 @@ import type { Grant, Level } from '../../src/identity/grant.ts'
 import { noSuchToken } from '../../src/identity/no-such-token.ts'
 import type { TokenRecord, Tokens } from '../../src/identity/tokens.ts'
 import type { Clock } from '../../src/lib/clock.ts'
+import { userRefusal } from '../../src/identity/users/user-refusal.ts'
 import { sha256Hex } from '../../src/lib/digest.ts'
 import { err, ok } from '../../src/lib/result.ts'
 import { Secret } from '../../src/lib/secret.ts'
@@ -205,6 +206,24 @@ function memoryCredentials(clock: Clock): ControlPlaneParts['credentials'] {
   }
 }
 
+const nobody = userRefusal('not_found', 'user.id', 'there is no user with that id')
+
+/** Users of a store that has none, and takes none. */
+const noPeople: ControlPlaneParts['people'] = {
+  users: {
+    add: async () => await Promise.resolve(err(nobody)),
+    list: async () => await Promise.resolve([]),
+    find: async () => await Promise.resolve(undefined),
+    findByName: async () => await Promise.resolve([]),
+    change: async () => await Promise.resolve(err(nobody)),
+    remove: async () => await Promise.resolve(err(nobody)),
+    addTenant: async () => await Promise.resolve(err(nobody)),
+    listTenants: async () => await Promise.resolve([]),
+  },
+  login: async () => await Promise.resolve(err(userRefusal('login_failed', 'login', 'wrong'))),
+  logout: async () => await Promise.resolve(false),
+}
+
 /** The control plane over these small parts, and what it recorded and observed. */
 export function controlParts(clock: Clock, tools = plainTools, servers: readonly SdkServer[] = []) {
   const events: AuditEvent[] = []
@@ -255,6 +274,7 @@ export function controlParts(clock: Clock, tools = plainTools, servers: readonly
     backends,
     credentials: memoryCredentials(clock),
     tokens,
+    people: noPeople,
     databases: {
       ...numberDatabases,
       status: () => [
