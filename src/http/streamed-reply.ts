@@ -5,8 +5,11 @@ import { dress, type Exchange } from './exchange.ts'
 export interface StreamedReply {
   /** Bytes that wait for the client. */
   readonly unread: number
-  /** @returns false when the client is behind: `onDrain` tells when it has caught up */
-  write(bytes: Buffer): boolean
+  /**
+   * @param done called when the bytes have left for the kernel, and may be written over
+   * @returns false when the client is behind: `onDrain` tells when it has caught up
+   */
+  write(bytes: Buffer, done: () => void): boolean
   onDrain(listener: () => void): void
   end(): void
   /**
@@ -29,9 +32,12 @@ export function streamReply(
     get unread() {
       return response.writableLength
     },
-    write(bytes) {
+    write(bytes, done) {
       // To a client that has gone: the call is being stopped, and nothing waits for it.
-      return response.destroyed || response.write(bytes)
+      if (response.destroyed) return true
+      return response.write(bytes, (error) => {
+        if (!error) done()
+      })
     },
     onDrain(listener) {
       response.once('drain', listener)

@@ -6,6 +6,11 @@ import type { ErrorBody } from '../error-to-wire.ts'
 import type { StreamedReply } from '../streamed-reply.ts'
 import type { AnswerFacts, AnswerFormat, MakeFormat } from './format.ts'
 
+interface Piece {
+  readonly bytes: Buffer
+  readonly done: () => void
+}
+
 /**
  * Writes an answer while its rows come. Nothing is sent before there is a row to send, and more than the
  * format holds back: until then, what goes wrong has a status of its own.
@@ -15,7 +20,7 @@ export class AnswerStream implements RowSink {
   readonly #format: AnswerFormat
   readonly #open: (contentType: string) => StreamedReply
   #reply: StreamedReply | null = null
-  #held: Buffer[] = []
+  #held: Piece[] = []
   #heldBytes = 0
   #rows = 0
   #inRow = false
@@ -26,8 +31,8 @@ export class AnswerStream implements RowSink {
 
   /** @param open begins the reply with status 200 */
   constructor(make: MakeFormat, open: (contentType: string) => StreamedReply) {
-    this.#writer = new ByteWriter((bytes) => {
-      this.#deliver(bytes)
+    this.#writer = new ByteWriter((bytes, done) => {
+      this.#deliver({ bytes, done })
     })
     this.#format = make(this.#writer)
     this.#open = open
@@ -61,7 +66,7 @@ export class AnswerStream implements RowSink {
       this.#reply = this.#open(this.#format.contentType)
       const held = this.#held
       this.#held = []
-      for (const bytes of held) this.#deliver(bytes)
+      for (const piece of held) this.#deliver(piece)
     }
     return !this.#behind
   }
@@ -85,7 +90,10 @@ export class AnswerStream implements RowSink {
     if (refused !== null) return { refused }
     this.#writer.flush()
     if (this.#reply === null) {
-      return { whole: Buffer.concat(this.#held), contentType: this.#format.contentType }
+      return {
+        whole: Buffer.concat(this.#held.map(({ bytes }) => bytes)),
+        contentType: this.#format.contentType,
+      }
     }
     this.#reply.end()
     return 'sent'
@@ -108,12 +116,12 @@ export class AnswerStream implements RowSink {
     reply.end()
   }
 
-  #deliver(bytes: Buffer): void {
+  #deliver(piece: Piece): void {
     if (this.#reply !== null) {
-      if (!this.#reply.write(bytes)) this.#behind = true
+      if (!this.#reply.write(piece.bytes, piece.done)) this.#behind = true
       return
     }
-    this.#held.push(bytes)
-    this.#heldBytes += bytes.length
+    this.#held.push(piece)
+    this.#heldBytes += piece.bytes.length
   }
 }
