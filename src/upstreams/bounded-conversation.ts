@@ -14,13 +14,7 @@ import type {
   ServerFacts,
 } from './conversation.ts'
 import { type Deadline, deadline } from './deadline.ts'
-
-/** The requests that run on one server, of all conversations. */
-export interface Running {
-  /** @throws Fault `upstream_busy` */
-  begin(): void
-  end(): void
-}
+import type { RunningRequests } from './running-requests.ts'
 
 export interface BoundedConversationOptions {
   readonly server: string
@@ -28,7 +22,10 @@ export interface BoundedConversationOptions {
   readonly inbox: Inbox
   readonly timeoutMs: number
   readonly clock: Clock
-  readonly running: Running
+  /** The requests that run on the server, of all conversations. */
+  readonly running: RunningRequests
+  /** Whose conversation it is. */
+  readonly credentialId: string
   readonly observe: Observe
   /** Called once, however it ends. */
   readonly onOver: () => void
@@ -49,9 +46,9 @@ export class BoundedConversation implements Conversation {
   }
 
   async request(call: OutgoingRequest): Promise<Answer> {
-    const { inner, running, observe } = this.#options
+    const { inner, running, credentialId, observe } = this.#options
     if (this.#ended) throw this.#ended
-    running.begin()
+    const share = running.begin(credentialId)
     const time = this.#time(call.method, call.signal)
     const place = this.#open.add(time)
     const { ask, onNotification } = call
@@ -65,7 +62,7 @@ export class BoundedConversation implements Conversation {
     } finally {
       time.done()
       this.#open.remove(place)
-      running.end()
+      running.end(share)
     }
   }
 

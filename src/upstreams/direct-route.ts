@@ -20,6 +20,8 @@ export interface DirectRequest {
   readonly body: string | null
   /** Lower-case names: `accept`, `mcp-session-id`, `mcp-protocol-version`, `last-event-id`, `mcp-method`, … */
   readonly headers: Readonly<Record<string, string>>
+  /** Whose request it is: what one credential may take of a server is bounded. */
+  readonly credentialId: string
   readonly trace?: TraceContext | undefined
   readonly receiver: DirectReceiver
 }
@@ -32,6 +34,6 @@ export interface DirectReceiver {
   /** Answers false when no more should come until `resume` is called. */
   chunk(bytes: Buffer): boolean
   ended(): void
-  /** A `Fault` (`upstream_unavailable`, `upstream_timeout`, `upstream_invalid`). */
+  /** A `Fault` (`upstream_unavailable`, `upstream_busy`, `upstream_timeout`, `upstream_invalid`). */
   failed(fault: Error): void
 }

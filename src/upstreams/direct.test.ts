@@ -48,8 +48,8 @@ async function stage(
     () => agent.close(),
   )
   const limits = { ...LIMITS, ...options.limits }
-  const running = new RunningRequests('raw', limits.concurrency)
-  const streams = new RunningRequests('raw', limits.conversations)
+  const running = new RunningRequests('raw', limits.concurrency, clock)
+  const streams = new RunningRequests('raw', limits.conversations, clock, 'always')
   const built: Stage = {
     upstream,
     running,
@@ -110,6 +110,7 @@ function send(on: Stage, request: Partial<DirectRequest> = {}): Collector {
     method: 'POST',
     body: '{"jsonrpc":"2.0","id":1,"method":"ping"}',
     headers: { accept: 'application/json, text/event-stream' },
+    credentialId: 'a',
     ...request,
     receiver,
   })
@@ -248,7 +249,9 @@ describe('the direct route', () => {
     const calls = Array.from({ length: 4 }, () => send(on))
     await soon(() => held.length).toBe(4)
     expect(faultOf(send(on))).toBe('upstream_busy')
-    const streams = Array.from({ length: 3 }, () => send(on, { method: 'GET', body: null }))
+    const streams = ['a', 'a', 'b'].map((credentialId) =>
+      send(on, { method: 'GET', body: null, credentialId }),
+    )
     await soon(() => held.length).toBe(7)
     expect(faultOf(send(on, { headers: { 'mcp-method': 'subscriptions/listen' } }))).toBe('upstream_busy')
     for (const response of held) response.end()
@@ -274,7 +277,9 @@ describe('the direct route', () => {
     })
     const receiver = new Collector()
     receiver.hold = true
-    on.direct.route('2025-11-25', new Set(), OWN).send({ method: 'GET', body: null, headers: {}, receiver })
+    on.direct
+      .route('2025-11-25', new Set(), OWN)
+      .send({ method: 'GET', body: null, headers: {}, credentialId: 'a', receiver })
     await soon(() => receiver.bytes).toBeGreaterThan(0)
     await new Promise((resolve) => setTimeout(resolve, 200))
     expect(receiver.bytes).toBeLessThan(200_000)

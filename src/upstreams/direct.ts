@@ -14,7 +14,7 @@ import type { HeaderList } from './http/own-headers.ts'
 import { tooLarge } from './http/read-body.ts'
 import type { UpstreamLimits } from './options.ts'
 import { Problem } from './problem.ts'
-import type { RunningRequests } from './running-requests.ts'
+import type { CredentialShare, RunningRequests } from './running-requests.ts'
 
 /** What all routes to one server share. */
 export interface DirectParts {
@@ -78,6 +78,7 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
   readonly #place: number
   /** What it was counted with. */
   #counted: RunningRequests | undefined
+  #share: CredentialShare | undefined
   #controller: Dispatcher.DispatchController | undefined
   #token: string | undefined
   #status = 0
@@ -112,7 +113,7 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
     const { tokens, running, streams } = this.#direct.parts
     const count = this.#stream ? streams : running
     try {
-      count.begin()
+      this.#share = count.begin(this.#request.credentialId)
       this.#counted = count
     } catch (busy) {
       this.#fail(busy as Fault)
@@ -257,7 +258,7 @@ class DirectExchange implements Dispatcher.DispatchHandler, Due {
   #settle(): void {
     this.#over = true
     this.#direct.deadlines.remove(this.#place)
-    this.#counted?.end()
+    if (this.#share) this.#counted?.end(this.#share)
   }
 }
 

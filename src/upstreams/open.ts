@@ -119,7 +119,7 @@ class ConfiguredUpstreams implements Upstreams {
 
   #open(options: UpstreamOptions): UpstreamServer {
     const { lifelines, clock, observe, credentials } = this.#parts
-    const running = new RunningRequests(options.name, options.limits.concurrency)
+    const running = new RunningRequests(options.name, options.limits.concurrency, clock)
     return new UpstreamServer(options, this.#reach(options, running), running, {
       lifelines,
       clock,

@@ -119,6 +119,7 @@ export class UpstreamServer implements Upstream {
     const { clock, lifelines, observe } = this.#parts
     const { limits } = this.options
     this.#admit(caller)
+    this.#running.used(caller.credential.id)
     const inbox = guardedInbox(theirs, observe)
     const startedAt = clock.now()
     let conversation: BoundedConversation | undefined
@@ -168,6 +169,7 @@ export class UpstreamServer implements Upstream {
         timeoutMs: limits.timeoutMs,
         clock,
         running: this.#running,
+        credentialId: caller.credential.id,
         observe,
         onOver: () => {
           release()

@@ -97,8 +97,8 @@ export async function directHarness(options: DirectHarnessOptions): Promise<Dire
       conversations: 64,
       idleMs: 60_000,
     },
-    running: new RunningRequests('behind', 64),
-    streams: new RunningRequests('behind', 64),
+    running: new RunningRequests('behind', 64, clock),
+    streams: new RunningRequests('behind', 64, clock, 'always'),
     revisionRefused: () => undefined,
   })
   const own = ownHeaders({ authorization: new Secret('Bearer the-servers-own') }, null, null)

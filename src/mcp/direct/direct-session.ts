@@ -14,12 +14,14 @@ export class DirectSession {
   /** What every request of the session says. */
   readonly headers: Readonly<Record<string, string>>
   readonly #upstreamId: string
+  readonly #credentialId: string
   #route: DirectRoute
   #forgotten = false
 
-  constructor(route: DirectRoute, upstreamId: string, revision: SessionRevision) {
+  constructor(route: DirectRoute, credentialId: string, upstreamId: string, revision: SessionRevision) {
     this.#route = route
     this.#upstreamId = upstreamId
+    this.#credentialId = credentialId
     const session = upstreamId === '' ? {} : { 'mcp-session-id': upstreamId }
     this.headers = {
       accept: 'application/json, text/event-stream',
@@ -58,7 +60,9 @@ export class DirectSession {
     })
     if (this.#forgotten || this.#upstreamId === '') return
     this.#forgotten = true
-    this.#route.send({ method: 'DELETE', body: null, headers: this.headers, receiver: UNHEARD })
+    const { headers } = this
+    const credentialId = this.#credentialId
+    this.#route.send({ method: 'DELETE', body: null, headers, credentialId, receiver: UNHEARD })
   }
 }
 

@@ -168,6 +168,7 @@ export class SessionClient {
       method: 'POST',
       body: messageText(id, 'initialize', params, exchange.trace),
       headers: { accept: 'application/json, text/event-stream', 'mcp-protocol-version': asked },
+      credentialId: exchange.caller.credential.id,
       trace: exchange.trace,
       receiver: reading.receiver,
     })
@@ -200,9 +201,9 @@ export class SessionClient {
     if (typeof given !== 'string' || (given !== '' && !UPSTREAM_ID.test(given))) {
       return new Fault('upstream_invalid', 'The MCP server gave a session id that cannot be one.')
     }
-    const direct = new DirectSession(route, given, revision)
     const server = backend.server ?? ''
     const credentialId = exchange.caller.credential.id
+    const direct = new DirectSession(route, credentialId, given, revision)
     const sealed = this.#parts.seal.close({ credentialId, server, revision, upstreamId: given })
     const session = this.#open(sealed, credentialId, server, revision, direct)
     if ('code' in session) {
@@ -269,7 +270,7 @@ export class SessionClient {
     if (!sharedSeal || !route || ended.has(id)) return undefined
     const sealed = seal.open(id)
     if (sealed?.credentialId !== credentialId || sealed.server !== server) return undefined
-    const direct = new DirectSession(route, sealed.upstreamId, sealed.revision)
+    const direct = new DirectSession(route, credentialId, sealed.upstreamId, sealed.revision)
     return this.#open(id, credentialId, server, sealed.revision, direct)
   }
 

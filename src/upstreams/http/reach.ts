@@ -81,7 +81,7 @@ class OriginReach implements Reach {
       tokens: this.#tokens,
       limits,
       running: parts.running,
-      streams: new RunningRequests(name, limits.conversations),
+      streams: new RunningRequests(name, limits.conversations, parts.clock, 'always'),
       revisionRefused: () => {
         this.#doubt(this.#verdict)
       },
