@@ -23,19 +23,20 @@ export class OpenExchanges {
   #looks = 0
 
   add(request: IncomingMessage, response: ServerResponse): void {
-    const { socket } = request
-    let connection = this.#connections.get(socket)
-    if (!connection) {
-      connection = { responses: [], flushed: -1, stalledLooks: 0, waitingSince: 0 }
-      this.#connections.set(socket, connection)
-      socket.once('close', () => this.#connections.delete(socket))
-    }
-    const { responses } = connection
+    const { responses } = this.#connections.get(request.socket) ?? this.#connected(request.socket)
     responses.push(response)
-    response.once('close', () => {
+    response.on('close', () => {
       responses.splice(responses.indexOf(response), 1)
       for (const notify of this.#whenChanged) notify()
     })
+  }
+
+  /** Apart from `add`, because a listener keeps what is in sight of it: the first reply, for as long as the connection. */
+  #connected(socket: Socket): OpenConnection {
+    const connection = { responses: [], flushed: -1, stalledLooks: 0, waitingSince: 0 }
+    this.#connections.set(socket, connection)
+    socket.once('close', () => this.#connections.delete(socket))
+    return connection
   }
 
   /**
