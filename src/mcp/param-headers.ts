@@ -1,8 +1,9 @@
+import { decodeHeaderValue } from '../lib/header-value.ts'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { JsonSchema } from '../tools/tool.ts'
 import { isObject, type Params } from './message.ts'
 import type { RpcError } from './rpc-error.ts'
-import { decodeHeaderValue, headerMismatch, headerOf } from './standard-headers.ts'
+import { headerMismatch, headerOf } from './standard-headers.ts'
 
 /** An argument that a tool asks clients to mirror into a header (`x-mcp-header` in its input schema). */
 interface MirroredParam {

@@ -1,3 +1,4 @@
+import { decodeHeaderValue } from '../lib/header-value.ts'
 import type { IncomingHttpHeaders } from 'node:http'
 import { isObject, type Params } from './message.ts'
 import { isSessionRevision, STATELESS_REVISION, SUPPORTED_REVISIONS } from '../lib/revisions.ts'
@@ -89,24 +90,3 @@ function judgeMethodHeaders(
 
 const missingMeta = (key: string): RpcError =>
   rpcError(400, RPC_CODE.invalidParams, `params._meta must have "${key}"`, { data: { missing: key } })
-
-const SENTINEL = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/**
- * The value a header stands for (2026-07-28 streamable HTTP, "Value Encoding").
- *
- * @returns `undefined` for characters a header may not hold and for Base64 that does not decode
- */
-export function decodeHeaderValue(value: string): string | undefined {
-  const trimmed = value.replace(/^[\t ]+|[\t ]+$/g, '')
-  if (!/^[\t\x20-\x7E]*$/.test(trimmed)) return undefined
-  if (!trimmed.startsWith('=?base64?') || !trimmed.endsWith('?=')) return trimmed
-  const encoded = SENTINEL.exec(trimmed)?.[1]
-  if (encoded === undefined || encoded.length % 4 !== 0) return undefined
-  try {
-    return utf8.decode(Buffer.from(encoded, 'base64'))
-  } catch {
-    return undefined
-  }
-}

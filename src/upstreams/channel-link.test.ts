@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { RequestId } from '../lib/json-rpc.ts'
 import { ChannelLink } from './channel-link.ts'
 
 const open = () => {
@@ -12,17 +13,18 @@ const INVALID = { code: 'upstream_invalid' }
 
 describe('ChannelLink', () => {
   it.each([
-    ['is cut off', (id: number) => `{"jsonrpc":"2.0","id":${id},"result":{"content":`],
+    ['is cut off', (id: RequestId) => `{"jsonrpc":"2.0","id":${id},"result":{"content":`],
     [
       'is too deep',
-      (id: number) => `{"jsonrpc":"2.0","id":${id},"result":{"x":${'['.repeat(9_999)}${']'.repeat(9_999)}}}`,
+      (id: RequestId) =>
+        `{"jsonrpc":"2.0","id":${id},"result":{"x":${'['.repeat(9_999)}${']'.repeat(9_999)}}}`,
     ],
     [
       'is one of too many',
-      (id: number) =>
+      (id: RequestId) =>
         JSON.stringify(Array.from({ length: 1_001 }, () => ({ jsonrpc: '2.0', id, result: {} }))),
     ],
-    ['is of no version', (id: number) => `{"id":${id},"result":{}}`],
+    ['is of no version', (id: RequestId) => `{"id":${id},"result":{}}`],
   ])('F10 fails the one request at once whose answer %s', async (_, answer) => {
     const { link, ask } = open()
     const broken = ask()
@@ -36,7 +38,7 @@ describe('ChannelLink', () => {
   it('F10 lets nobody pay for a line that is nobody’s answer', async () => {
     const { link, ask } = open()
     const { id, answer } = ask()
-    for (const line of ['no message', '[]', `{"jsonrpc":"2.0","id":${id + 1},"result":`])
+    for (const line of ['no message', '[]', `{"jsonrpc":"2.0","id":${Number(id) + 1},"result":`])
       expect(link.receive(line)).toMatchObject({ garbage: true, unasked: 1 })
     link.receive(`{"jsonrpc":"2.0","id":${id},"result":{}}`)
     expect(await answer).toMatchObject({ kind: 'result' })

@@ -1,3 +1,4 @@
+import { encodeHeaderValue } from '../lib/header-value.ts'
 import { isObject, type Params } from '../lib/json-rpc.ts'
 
 /** An argument that a tool wants in a header, too (2026-07-28 streamable HTTP, "Custom Headers from Tool Parameters"). */
@@ -87,14 +88,6 @@ const NAMED_BY: Readonly<Record<string, string>> = {
   'tools/call': 'name',
   'prompts/get': 'name',
   'resources/read': 'uri',
-}
-
-/** "Value Encoding": what a header may not hold, or would be read as encoded, goes as Base64 of its UTF-8. */
-export function encodeHeaderValue(value: string): string {
-  const plain = /^[\x21-\x7E](?:[\t\x20-\x7E]*[\x21-\x7E])?$/.test(value)
-  return plain && !(value.startsWith('=?base64?') && value.endsWith('?='))
-    ? value
-    : `=?base64?${Buffer.from(value, 'utf8').toString('base64')}?=`
 }
 
 function textOf(value: unknown): string | undefined {

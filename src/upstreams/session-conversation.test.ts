@@ -88,7 +88,7 @@ describe('what belongs to a request', () => {
       { levels: ['debug', 'info', 'warning', 'emergency', 'no-level'] },
       { logLevel: 'warning', onNotification: (_, params) => heard.push(params['level']) },
     )
-    expect(heard).toEqual(['warning', 'emergency', 'no-level'])
+    expect(heard).toEqual(['warning', 'emergency'])
     expect(await callsOf(conversation)).toEqual(['logging/setLevel warning'])
   })
 

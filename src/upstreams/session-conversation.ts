@@ -3,7 +3,7 @@ import { isObject } from '../lib/json-rpc.ts'
 import type { Beginning } from './beginning.ts'
 import type { Answer, Conversation, Inbox, Listening, OutgoingRequest, ServerFacts } from './conversation.ts'
 import type { RpcLink } from './link.ts'
-import { isLogLevel } from './log-level.ts'
+import { isLogLevel } from '../lib/log-level.ts'
 import { type Attached, SessionPeer } from './session-peer.ts'
 
 /** Addresses one conversation may ask to be told of. */

@@ -7,7 +7,7 @@ import { deadline } from './deadline.ts'
 import { isDeclared } from './declared.ts'
 import { initialize } from './initialize.ts'
 import type { RpcLink, RpcNotification, RpcRequest, RpcResponse, ServerMessage } from './link.ts'
-import { isWanted, mostTelling } from './log-level.ts'
+import { isWanted, mostTelling } from '../lib/log-level.ts'
 import { MOST_QUESTIONS, Questions } from './questions.ts'
 import { Subscriptions } from './subscriptions.ts'
 

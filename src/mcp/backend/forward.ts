@@ -9,7 +9,8 @@ import { RPC_CODE } from '../rpc-error.ts'
 import { notificationFor } from '../translate/notification.ts'
 import type { BackendOutcome } from './backend-calls.ts'
 import type { LiveConversation } from './live-conversation.ts'
-import { carriedParams, isForwarded, isSevereEnough, mayAsk } from './methods.ts'
+import { isWanted } from '../../lib/log-level.ts'
+import { carriedParams, isForwarded, mayAsk } from './methods.ts'
 import type { ReplyStream } from './reply-stream.ts'
 
 /** One request of a client to a server. */
@@ -71,7 +72,7 @@ function listener({ reply, params, revision, logLevel }: Forwarded): GuardedRequ
         return
       case 'notifications/message':
         if (logLevel === null) return
-        if (logLevel === undefined || isSevereEnough(known.level, logLevel)) reply.notify(method, known, true)
+        if (isWanted(known.level, logLevel)) reply.notify(method, known, true)
         return
       default:
         reply.notify(method, known, false)

@@ -63,11 +63,3 @@ export function carriedParams(params: Params, revision: Revision, about: ServerF
   else known._meta = meta
   return known
 }
-
-/** Severities of log messages, rising (RFC 5424 §6.2.1). */
-const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'] as const
-
-export const isLogLevel = (level: unknown): level is string => (LEVELS as readonly unknown[]).includes(level)
-
-export const isSevereEnough = (level: unknown, least: string): boolean =>
-  (LEVELS as readonly unknown[]).indexOf(level) >= (LEVELS as readonly string[]).indexOf(least)

@@ -12,7 +12,7 @@ import { answerReply, refusedReply } from './answer.ts'
 import type { BackendCalls } from './backend-calls.ts'
 import { forward, noteFault } from './forward.ts'
 import type { LiveConversation } from './live-conversation.ts'
-import { isLogLevel } from './methods.ts'
+import { isLogLevel } from '../../lib/log-level.ts'
 import type { ReplyStream } from './reply-stream.ts'
 import type { SessionClient } from './session-client.ts'
 

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { decodeHeaderValue, encodeHeaderValue } from '../../lib/header-value.ts'
 import { isObject } from '../message.ts'
 import type { RpcError } from '../rpc-error.ts'
-import { decodeHeaderValue, headerMismatch, headerOf } from '../standard-headers.ts'
+import { headerMismatch, headerOf } from '../standard-headers.ts'
 
 const PREFIX = 'mcp-param-'
 
@@ -52,12 +53,4 @@ function valuesOf(args: unknown): Map<string, string> {
     }
   }
   return values
-}
-
-/** 2026-07-28 streamable HTTP, "Value Encoding": plain where a header can hold it, Base64 otherwise. */
-export function encodeHeaderValue(text: string): string {
-  const plain = /^(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?$/.test(text)
-  return plain && !(text.startsWith('=?base64?') && text.endsWith('?='))
-    ? text
-    : `=?base64?${Buffer.from(text, 'utf8').toString('base64')}?=`
 }
