@@ -57,6 +57,7 @@ export function createBackendFront(parts: BackendFrontParts): BackendFront {
       listening,
       streams,
       maxStreams,
+      clock,
       observe,
     }),
     toolsChanged(server) {

@@ -1,5 +1,6 @@
 import { STATELESS_REVISION } from '../../lib/revisions.ts'
 import { unreachable } from '../../lib/unreachable.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { isLogLevel } from '../../lib/log-level.ts'
 import type { Observe } from '../../observe/observation.ts'
 import type { Backend } from '../../tools/backend/backend.ts'
@@ -39,6 +40,7 @@ export interface StatelessFrontParts {
   readonly listening: Listening
   readonly streams: EventStreams
   readonly maxStreams: number
+  readonly clock: Clock
   readonly observe: Observe
 }
 
@@ -130,7 +132,7 @@ export class StatelessFront {
       return answerReply({ kind: 'answered', answer: noSuchMethod(method) }, asked)
     }
     if (method === 'tools/call') {
-      const wrong = await judgeMirrored(exchange, params, kept)
+      const wrong = await judgeMirrored(exchange, params, kept, this.#parts.clock)
       if (wrong) return errorReply(id, wrong, true)
     }
     const { request, response } = exchange
