@@ -92,11 +92,13 @@ try {
     perStream.push((spread * 1e6) / streams)
   }
 
+  await sleep(5_000)
+  const quiet = residentBytes(gateway)
   order({ kind: 'open-deaf', port: postern.port, path: '/loud/mcp' })
   await report('deaf-opened', 30)
   const deafSince = seconds()
   await sleep(3_000)
-  const held = residentBytes(gateway) - after
+  const held = residentBytes(gateway) - quiet
   const beside = await notifyAll(postern, rounds)
   const deafForS = await untilCut(postern, deafSince)
   const lost = reports.filter(({ kind }) => kind === 'lost').length
