@@ -73,7 +73,7 @@ export class LiveConversation {
     const conversation = await this.get(caller, requestId)
     if (!conversation.ok) return conversation
     this.#remembered.listening = wanted
-    return ok(await conversation.value.listen(caller, wanted))
+    return ok(await conversation.value.listen(caller, wanted, requestId))
   }
 
   close(): void {

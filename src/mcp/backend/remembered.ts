@@ -38,6 +38,6 @@ export class Remembered {
     }
     if (this.#level !== undefined) ask('logging/setLevel', { level: this.#level })
     for (const uri of this.#subscriptions ?? []) ask('resources/subscribe', { uri })
-    if (this.listening) conversation.listen(caller, this.listening).catch(() => undefined)
+    if (this.listening) conversation.listen(caller, this.listening, requestId).catch(() => undefined)
   }
 }

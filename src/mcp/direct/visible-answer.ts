@@ -1,5 +1,6 @@
 import type { Caller } from '../../identity/caller.ts'
 import type { Backend } from '../../tools/backend/backend.ts'
+import { withoutOwnMeta } from '../../tools/backend/without-own-meta.ts'
 import { isObject, type Params } from '../message.ts'
 
 /** Changes a message on its way to the client; answers the same object when it may pass as it is. */
@@ -25,5 +26,5 @@ export const onlyVisibleTools =
     if (!isObject(result) || !Array.isArray(result.tools)) return message
     const tools = backend.visibleTools(caller, result.tools.filter(isObject))
     const scope = result.cacheScope === undefined ? {} : { cacheScope: 'private' }
-    return { ...message, result: { ...result, tools, ...scope } }
+    return { ...message, result: { ...withoutOwnMeta(result), tools, ...scope } }
   }

@@ -4,6 +4,7 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import type { Revision } from '../../lib/revisions.ts'
 import { RPC_CODE } from '../rpc-error.ts'
 import { has } from './features.ts'
+import { isPageAddress } from './page-address.ts'
 import { without } from './without.ts'
 
 /** A request for a client, and what its answer means to the server that asked. */
@@ -20,9 +21,11 @@ export function elicitationFor(
   revision: Revision,
 ): Result<Carried, RpcFailure> {
   if (params.mode === 'url') {
-    return has(revision, 'elicitation_url') && isObject(capability.url)
+    if (!has(revision, 'elicitation_url') || !isObject(capability.url))
+      return refused('the client did not declare elicitation.url')
+    return isPageAddress(params.url)
       ? ok({ params: pageFor(params, revision) })
-      : refused('the client did not declare elicitation.url')
+      : refused('url must be an http or https address')
   }
   if (isObject(capability.url) && !isObject(capability.form)) {
     return refused('the client did not declare elicitation.form')

@@ -2,6 +2,7 @@ import { isObject, type Params, type RpcFailure } from '../../lib/json-rpc.ts'
 import type { Revision } from '../../lib/revisions.ts'
 import { RPC_CODE, type RpcError, rpcError } from '../rpc-error.ts'
 import { has } from './features.ts'
+import { isPageAddress } from './page-address.ts'
 
 const RESOURCE_NOT_FOUND = -32_002
 const URL_ELICITATION_REQUIRED = -32_042
@@ -10,7 +11,8 @@ const MISSING_CLIENT_CAPABILITY = -32_021
 /** An error of a server as a client of that revision knows it, with the HTTP status that belongs to it. */
 export function errorFor(method: string, error: RpcFailure, revision: Revision): RpcError {
   const code = codeFor(method, error, revision)
-  const more = error.data === undefined ? {} : { data: error.data as Params }
+  const data = lessOtherAddresses(error)
+  const more = data === undefined ? {} : { data: data as Params }
   return rpcError(has(revision, 'method_not_found_status') ? statusOf(code) : 200, code, error.message, more)
 }
 
@@ -35,9 +37,15 @@ export function pagesToVisit(error: RpcFailure): readonly Params[] {
   if (error.code !== URL_ELICITATION_REQUIRED || !isObject(error.data)) return []
   const { elicitations } = error.data
   return Array.isArray(elicitations)
-    ? elicitations.filter((one: unknown): one is Params => isObject(one) && typeof one.url === 'string')
+    ? elicitations.filter((one: unknown): one is Params => isObject(one) && isPageAddress(one.url))
     : []
 }
+
+/** A client that knows of such pages opens them as well: only those of the web pass. */
+const lessOtherAddresses = (error: RpcFailure): unknown =>
+  error.code === URL_ELICITATION_REQUIRED && isObject(error.data)
+    ? { ...error.data, elicitations: pagesToVisit(error) }
+    : error.data
 
 /** The same for a client that knows nothing of such pages: a result that a model can pass on. */
 export function pagesAsResult(pages: readonly Params[]): Params {

@@ -74,7 +74,8 @@ export interface GuardedConversation {
   readonly about: ServerFacts
   request(call: GuardedRequest): Promise<GuardedAnswer>
   notify(method: string, params: Params): void
-  listen(caller: Caller, wanted: Listening): Promise<Listening>
+  /** Listening to resources that were not listened to before is recorded, as subscribing is. */
+  listen(caller: Caller, wanted: Listening, requestId: string): Promise<Listening>
   close(): void
 }
 

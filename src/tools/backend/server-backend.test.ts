@@ -216,7 +216,7 @@ describe('a conversation with a server', () => {
       kind: 'refused',
       refusal: { code: 'server_not_allowed' },
     })
-    expect(await conversation.listen(someone({ servers: [] }), { toolsListChanged: true })).toEqual({})
+    expect(await conversation.listen(someone({ servers: [] }), { toolsListChanged: true }, 'r')).toEqual({})
     harness.upstreams.rules('wiki', { level: 'admin' })
     expect(await call(conversation, someone(), 'plain')).toMatchObject({ refusal: { rule: 'level' } })
   })

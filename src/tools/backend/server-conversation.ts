@@ -12,6 +12,7 @@ import type {
   GuardedRequest,
 } from './backend.ts'
 import type { Result } from '../../lib/result.ts'
+import { withoutOwnMeta } from './without-own-meta.ts'
 
 /** The rules of the server, as its conversations need them. */
 export interface Guard {
@@ -35,6 +36,8 @@ const NOTIFICATIONS: ReadonlySet<string> = new Set([
 export class ServerConversation implements GuardedConversation {
   readonly #guard: Guard
   readonly #conversation: Conversation
+  /** Resources that were asked for by listening: asking for the same again is no news for the record. */
+  #listenedTo: ReadonlySet<string> = new Set()
 
   constructor(guard: Guard, conversation: Conversation) {
     this.#guard = guard
@@ -62,7 +65,9 @@ export class ServerConversation implements GuardedConversation {
         return answer
       }
       admission.settle('done')
-      return call.method === 'tools/list' ? this.#visible(call.caller, answer.result) : answer
+      const result = withoutOwnMeta(answer.result)
+      if (call.method === 'tools/list') return this.#visible(call.caller, result)
+      return result === answer.result ? answer : { kind: 'result', result }
     } catch (fault) {
       const rule = call.signal.aborted ? stopRefusal(stoppedBy(call.signal)).rule : faultCode(fault)
       admission.settle('failed', { rule })
@@ -74,13 +79,39 @@ export class ServerConversation implements GuardedConversation {
     if (NOTIFICATIONS.has(method)) this.#conversation.notify(method, params)
   }
 
-  async listen(caller: Caller, wanted: Listening): Promise<Listening> {
+  async listen(caller: Caller, wanted: Listening, requestId: string): Promise<Listening> {
+    const pending = this.#admitListening(caller, wanted, requestId)
+    const admission = pending instanceof Promise ? await pending : pending
     const allowed = this.#guard.listenable(caller, wanted)
-    return allowed === undefined ? {} : await this.#conversation.listen(allowed)
+    try {
+      const heard = allowed === undefined ? {} : await this.#conversation.listen(allowed)
+      admission?.settle('done')
+      return heard
+    } catch (fault) {
+      admission?.settle('failed', { rule: faultCode(fault) })
+      throw fault
+    }
   }
 
   close(): void {
     this.#conversation.close()
+  }
+
+  /** A refusal is recorded, and only takes the resources off what is listened to. */
+  #admitListening(
+    caller: Caller,
+    wanted: Listening,
+    requestId: string,
+  ): Promise<Admission | undefined> | Admission | undefined {
+    const before = this.#listenedTo
+    this.#listenedTo = new Set(wanted.resourceSubscriptions)
+    if (before.isSupersetOf(this.#listenedTo)) return undefined
+    const params = { notifications: wanted }
+    const request = { caller, requestId, wire: 'mcp', method: 'subscriptions/listen', params } as const
+    const settled = this.#guard.admitThrough(this.#conversation, request)
+    const valueOf = (one: Result<Admission, Refusal>): Admission | undefined =>
+      one.ok ? one.value : undefined
+    return settled instanceof Promise ? settled.then(valueOf) : valueOf(settled)
   }
 
   #visible(caller: Caller, result: Params): GuardedAnswer {

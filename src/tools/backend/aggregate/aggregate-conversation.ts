@@ -112,8 +112,8 @@ export class AggregateConversation implements GuardedConversation {
     for (const member of this.#members.values()) member.current?.notify(method, params)
   }
 
-  async listen(caller: Caller, wanted: Listening): Promise<Listening> {
-    const asker: Asker = { caller, requestId: '' }
+  async listen(caller: Caller, wanted: Listening, requestId: string): Promise<Listening> {
+    const asker: Asker = { caller, requestId }
     const { resourceSubscriptions = [], ...lists } = wanted
     this.#wanted = lists
     const members = this.#membersFor(asker)

@@ -104,7 +104,7 @@ export class Member {
   async listen(asker: Asker, wanted: Listening): Promise<Listening> {
     this.setListening(wanted)
     const conversation = await this.get(asker)
-    return conversation.ok ? await conversation.value.listen(asker.caller, wanted) : {}
+    return conversation.ok ? await conversation.value.listen(asker.caller, wanted, asker.requestId) : {}
   }
 
   close(): void {
@@ -154,7 +154,7 @@ export class Member {
       ask('logging/setLevel', { level: this.#logLevel })
     }
     for (const uri of this.subscriptions) ask('resources/subscribe', { uri })
-    if (this.#listening) conversation.listen(caller, this.#listening).catch(() => undefined)
+    if (this.#listening) conversation.listen(caller, this.#listening, requestId).catch(() => undefined)
   }
 
   #tellOfLists({ about }: GuardedConversation): void {
