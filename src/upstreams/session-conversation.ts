@@ -9,11 +9,14 @@ import { type Attached, SessionPeer } from './session-peer.ts'
 /** Addresses one conversation may ask to be told of. */
 const MOST_SUBSCRIPTIONS = 1_000
 
+/** Nobody shares the peer: all of it is theirs. */
+const ALONE = ''
+
 /** Begins a conversation with a server of a revision with sessions; it alone has the link. */
 export async function openSessionConversation(link: RpcLink, beginning: Beginning): Promise<Conversation> {
   try {
     const peer = await SessionPeer.begin(link, beginning, false)
-    return new SessionConversation(peer, beginning.inbox, () => {
+    return new SessionConversation(peer, beginning.inbox, ALONE, () => {
       link.close()
     })
   } catch (fault) {
@@ -26,6 +29,7 @@ export async function openSessionConversation(link: RpcLink, beginning: Beginnin
 export class SessionConversation implements Conversation, Attached {
   readonly inbox: Inbox
   readonly #peer: SessionPeer
+  readonly #credentialId: string
   readonly #onClose: () => void
   /** Asked for with `listen`, and one by one with `resources/subscribe`. */
   #listening: ReadonlySet<string> = new Set()
@@ -36,10 +40,14 @@ export class SessionConversation implements Conversation, Attached {
   #turn: Promise<unknown> = Promise.resolve()
   #closed = false
 
-  /** @param onClose called when this side closed it */
-  constructor(peer: SessionPeer, inbox: Inbox, onClose: () => void) {
+  /**
+   * @param credentialId whose it is, where several share the peer
+   * @param onClose called when this side closed it
+   */
+  constructor(peer: SessionPeer, inbox: Inbox, credentialId: string, onClose: () => void) {
     this.#peer = peer
     this.inbox = inbox
+    this.#credentialId = credentialId
     this.#onClose = onClose
     peer.attach(this)
   }
@@ -95,7 +103,9 @@ export class SessionConversation implements Conversation, Attached {
     this.#wanted = wanted
     // At once from here on: what is told between the answer and the next line must not be lost.
     this.#listening = new Set([...before, ...added])
-    const answers = await Promise.allSettled(added.map((uri) => this.#peer.subscriptions.add(uri)))
+    const answers = await Promise.allSettled(
+      added.map((uri) => this.#peer.subscriptions.add(uri, this.#credentialId)),
+    )
     const refused = new Set(added.filter((_, at) => !isAgreed(answers[at])))
     const accepted = new Set([...kept].filter((uri) => !refused.has(uri)))
     // Closing took back what was asked for, and nothing more is wanted.
@@ -148,7 +158,7 @@ export class SessionConversation implements Conversation, Attached {
       return { kind: 'error', error: { code: -32_603, message: 'Too many subscriptions.' } }
     this.#subscribed.add(uri)
     try {
-      const answer = await this.#peer.subscriptions.add(uri)
+      const answer = await this.#peer.subscriptions.add(uri, this.#credentialId)
       if (answer.kind === 'error') this.#subscribed.delete(uri)
       return answer
     } catch (fault) {

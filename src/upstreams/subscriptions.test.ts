@@ -29,21 +29,34 @@ function server() {
 describe('subscriptions of several conversations', () => {
   it('are asked for once, and all who joined learn what the server said', async () => {
     const { subscriptions, methods, answer } = server()
-    const both = [subscriptions.add(URI), subscriptions.add(URI)]
+    const both = [subscriptions.add(URI, 'a'), subscriptions.add(URI, 'a')]
     answer(NO)
     expect(await Promise.all(both)).toEqual([NO, NO])
-    const again = subscriptions.add(URI)
+    const again = subscriptions.add(URI, 'a')
     answer(YES)
     expect(await again).toEqual(YES)
     expect(methods()).toEqual(['resources/subscribe', 'resources/subscribe'])
   })
 
+  it('leave room for others, whatever one credential subscribes to', async () => {
+    const subscriptions = new Subscriptions(() => Promise.resolve(YES))
+    const add = (uri: string, owner: string) => subscriptions.add(uri, owner)
+    const taken = await Promise.all(Array.from({ length: 7_501 }, (_, n) => add(`test://${n}`, 'a')))
+    expect(taken.filter(({ kind }) => kind === 'result').length).toBe(7_500)
+    expect(await add('test://else', 'b')).toEqual(YES)
+    // What is subscribed to already costs nothing, and what is left is free again.
+    expect(await add('test://else', 'a')).toEqual(YES)
+    await subscriptions.remove('test://0')
+    expect(await add('test://again', 'a')).toEqual(YES)
+    expect(await add('test://one more', 'a')).toMatchObject({ kind: 'error' })
+  })
+
   it('are asked for again after a fault', async () => {
     const { subscriptions, methods, answer } = server()
-    const both = [subscriptions.add(URI), subscriptions.add(URI)]
+    const both = [subscriptions.add(URI, 'a'), subscriptions.add(URI, 'a')]
     answer(new Error('away'))
     expect((await Promise.allSettled(both)).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
-    const again = subscriptions.add(URI)
+    const again = subscriptions.add(URI, 'a')
     answer(YES)
     await again
     expect(methods()).toHaveLength(2)
@@ -51,7 +64,7 @@ describe('subscriptions of several conversations', () => {
 
   it('are taken back by the last who leaves', async () => {
     const { subscriptions, methods, answer } = server()
-    const both = [subscriptions.add(URI), subscriptions.add(URI)]
+    const both = [subscriptions.add(URI, 'a'), subscriptions.add(URI, 'a')]
     answer(YES)
     await Promise.all(both)
     expect(await subscriptions.remove(URI)).toEqual(YES)
@@ -66,11 +79,11 @@ describe('subscriptions of several conversations', () => {
 
   it('of one who left before the answer take nothing from whoever came next', async () => {
     const { subscriptions, methods, answer, answerFirst } = server()
-    const first = subscriptions.add(URI)
+    const first = subscriptions.add(URI, 'a')
     const left = subscriptions.remove(URI)
     answer(YES)
     await left
-    const next = subscriptions.add(URI)
+    const next = subscriptions.add(URI, 'a')
     answer(YES)
     await next
     answerFirst(NO)

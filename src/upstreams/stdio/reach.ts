@@ -47,14 +47,17 @@ class ProcessReach implements Reach {
     const credentialId = shared ? null : caller.credential.id
     const key = shared ? '' : `${caller.credential.id} ${digestOf(facts, ownSecret)}`
     const process = this.#kept.get(key)?.process ?? this.#start(key, credentialId, facts, ownSecret)
-    return process.converse({
-      server: name,
-      client: facts,
-      inbox,
-      signal,
-      clock: this.#parts.clock,
-      timeoutMs: limits.timeoutMs,
-    })
+    return process.converse(
+      {
+        server: name,
+        client: facts,
+        inbox,
+        signal,
+        clock: this.#parts.clock,
+        timeoutMs: limits.timeoutMs,
+      },
+      caller.credential.id,
+    )
   }
 
   direct(): undefined {

@@ -73,7 +73,7 @@ export class SharedProcess {
     return this.#users === 0
   }
 
-  async converse(beginning: Beginning): Promise<Conversation> {
+  async converse(beginning: Beginning, credentialId: string): Promise<Conversation> {
     this.#users += 1
     this.#cancelLinger?.()
     let left = false
@@ -95,7 +95,8 @@ export class SharedProcess {
           beginning.inbox.ended(fault)
         },
       }
-      if (speaking.era === 'session') return new SessionConversation(speaking.peer, inbox, leave)
+      if (speaking.era === 'session')
+        return new SessionConversation(speaking.peer, inbox, credentialId, leave)
       return await openStatelessConversation(speaking.views.view(leave), { ...beginning, inbox })
     } catch (fault) {
       leave()
