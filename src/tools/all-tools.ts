@@ -158,6 +158,8 @@ export function createAllTools({ own, backends, serverInfo, clock }: AllToolsPar
     async call(call) {
       if (isOwn(call.caller, call.tool)) return await own.call(call)
       const { caller, tool, args, requestId, signal, trace } = call
+      const refused = await refusedAhead(call)
+      if (refused) return { outcome: 'refused', refusal: refused }
       const answer = await converse(caller, (all) =>
         all.request({
           caller,
@@ -185,6 +187,21 @@ export function createAllTools({ own, backends, serverInfo, clock }: AllToolsPar
     close() {
       kept.close()
     },
+  }
+
+  /** What the rules alone refuse begins no conversation with any server. */
+  async function refusedAhead({ caller, tool, args, requestId }: ToolCall): Promise<Refusal | undefined> {
+    const meant = backends.names.split(tool)
+    const backend = meant && backends.find(meant.server)
+    if (!meant || !backend) return undefined
+    const params = { name: meant.name, arguments: args }
+    const request = { caller, requestId, wire: 'rest', method: 'tools/call', params } as const
+    if (!backend.refuses(request)) return undefined
+    const admitted = await backend.admit(request)
+    if (!admitted.ok) return admitted.error
+    // The configuration changed between: the call is decided once more, where it is made.
+    admitted.value.settle('failed', { rule: 'server' })
+    return undefined
   }
 
   function explainAt(caller: Caller, server: string, tool: string | undefined): Explanation {

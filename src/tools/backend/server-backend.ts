@@ -137,6 +137,12 @@ export class ServerBackend implements Backend {
       : this.#admitNow(conversation, request)
   }
 
+  /** Whether `admit` would refuse a request whatever the server said of its tools. */
+  refuses({ caller, method, params }: Pick<AdmittedRequest, 'caller' | 'method' | 'params'>): boolean {
+    const decision = this.#decide(caller, method, params)
+    return decision.outcome === 'refuse' && !this.#dependsOnHint(decision, method, params)
+  }
+
   direct(caller: Caller, client: 'session' | 'stateless'): DirectRoute | undefined {
     return this.#parts.upstream()?.direct(caller, client)
   }
@@ -173,12 +179,16 @@ export class ServerBackend implements Backend {
     conversation: Conversation | undefined,
     { caller, method, params }: AdmittedRequest,
   ): Promise<void> | undefined {
-    const name = params['name']
-    if (method !== 'tools/call' || typeof name !== 'string') return undefined
-    if (decision.rule !== 'level' || this.catalogue.knows(name)) return undefined
     const upstream = this.#parts.upstream()
-    if (upstream === undefined || this.rules()?.heedsHintOf(name) !== true) return undefined
+    if (upstream === undefined || !this.#dependsOnHint(decision, method, params)) return undefined
     return this.#lookUps.lookUp(upstream, caller, conversation)
+  }
+
+  #dependsOnHint(decision: Decision, method: string, params: Params): boolean {
+    const name = params['name']
+    if (method !== 'tools/call' || typeof name !== 'string') return false
+    if (decision.rule !== 'level' || this.catalogue.knows(name)) return false
+    return this.rules()?.heedsHintOf(name) === true
   }
 
   #decide({ grant, credential }: Caller, method: string, params: Params): Decision {

@@ -282,6 +282,35 @@ describe('what an administrator sees of servers', () => {
     })
   })
 
+  it('F6 begins nothing with any server for a call over REST that the rules alone refuse', async () => {
+    const { token: fresh } = await gateway.issue({ note: 'fresh', level: 'read-only' })
+    const begun = async (): Promise<number> => {
+      const { body } = await ask(`${gateway.url}/api/v1/admin/servers`, gateway.admin)
+      const { servers } = body as { servers: { conversations: number }[] }
+      return servers.reduce((sum, { conversations }) => sum + conversations, 0)
+    }
+    const call = (tool: string) => ask(`${gateway.url}/mcp/tools/${tool}`, fresh, { json: {} })
+    const before = await begun()
+    for (const [tool, code, rule] of [
+      ['session__test_image_content', 'tool_not_allowed', 'server.toolFilter'],
+      ['session__test_audio_content', 'level_too_low', 'level'],
+      ['session__test_multiple_content_types', 'level_too_low', 'level'],
+    ] as const) {
+      const refused = await call(tool)
+      expect(refused).toMatchObject({ status: 403, body: { code, rule } })
+      const id = refused.headers.get('x-request-id')
+      const recorded = async (): Promise<unknown[]> => {
+        const audit = await ask(`${gateway.url}/api/v1/admin/audit?outcome=refuse&limit=1000`, gateway.admin)
+        const { entries } = audit.body as { entries: { request_id?: string }[] }
+        return entries.filter(({ request_id }) => request_id === id)
+      }
+      await expect.poll(recorded).toMatchObject([{ kind: 'decision', outcome: 'refuse', rule }])
+    }
+    expect(await begun()).toBe(before)
+    expect(await call('session__test_simple_text')).toMatchObject({ status: 200 })
+    expect(await begun()).toBeGreaterThan(before)
+  })
+
   it('F5 restarts one, which is recorded, and it answers again', async () => {
     const restart = (name: string, shown: string) =>
       ask(`${gateway.url}/api/v1/admin/servers/${name}/restart`, shown, { method: 'POST' })
