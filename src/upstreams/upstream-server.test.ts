@@ -81,6 +81,15 @@ describe('the wait after a failure over HTTP', () => {
     expect(await begin(upstreams, 'c')).toBe('ok')
   })
 
+  it('is told with the first failure, as with those that follow', async () => {
+    const { upstreams } = await choosy()
+    const client = { ...CLIENT, clientInfo: { name: 'refuse me', version: '1' } }
+    for (let n = 0; n < 2; n += 1)
+      await expect(
+        upstreams.find('one')?.converse(callerOf('a'), client, testInbox(), AbortSignal.timeout(10_000)),
+      ).rejects.toMatchObject({ code: 'upstream_unavailable', retryAfterS: 1 })
+  })
+
   it('is nobody else’s when two failures are far apart', async () => {
     const upstreams = await choosy()
     await begin(upstreams, 'a', 'refuse me')

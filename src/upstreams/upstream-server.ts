@@ -184,7 +184,7 @@ export class UpstreamServer implements Upstream {
     } catch (fault) {
       release()
       if (!signal.aborted) this.#failed(caller, fault, 0)
-      throw fault
+      throw this.#dated(fault, caller)
     } finally {
       this.#beginning -= 1
       time.done()
@@ -197,7 +197,7 @@ export class UpstreamServer implements Upstream {
     const waiting = this.#waiting(caller)
     if (waiting)
       throw new Fault('upstream_unavailable', waiting.problem, {
-        retryAfterS: Math.max(1, Math.ceil((waiting.retryAt - this.#parts.clock.now()) / 1_000)),
+        retryAfterS: this.#secondsUntil(waiting.retryAt),
       })
     // A process is shared, and counted where it is started; a session is somebody's own.
     const { reach, limits } = this.options
@@ -212,6 +212,19 @@ export class UpstreamServer implements Upstream {
           retryAfterS: 1,
         },
       )
+  }
+
+  /** A failure that says when it makes sense to try again, as those that follow do. */
+  #dated(fault: unknown, caller: Caller): unknown {
+    if (!(fault instanceof Fault) || !COUNTED.has(fault.code) || fault.retryAfterS !== undefined) return fault
+    const waiting = this.#waiting(caller)
+    if (!waiting) return fault
+    const { code, message, cause } = fault
+    return new Fault(code, message, { cause, retryAfterS: this.#secondsUntil(waiting.retryAt) })
+  }
+
+  #secondsUntil(time: number): number {
+    return Math.max(1, Math.ceil((time - this.#parts.clock.now()) / 1_000))
   }
 
   #count({ credential: { id } }: Caller, more: 1 | -1): void {
