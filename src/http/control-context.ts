@@ -18,8 +18,8 @@ export interface ControlContext {
   readonly trace?: TraceContext | undefined
   /** Begins a reply of unknown length. Whoever has begun one sends it to its end. */
   begin(status: number, headers: Readonly<Record<string, string>>): StreamedReply
-  /** Tells the request log which route answered, and with which code. */
-  note(fact: { readonly route?: string; readonly code?: string }): void
+  /** Tells the request log which route answered, with which code, and which MCP server it was about. */
+  note(fact: { readonly route?: string; readonly code?: string; readonly server?: string }): void
 }
 
 /** The control plane as the front sees it: a fetch handler whose second argument is what the front knows. */

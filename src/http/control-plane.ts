@@ -33,7 +33,7 @@ import { controlRoutes } from './routes/index.ts'
 export interface ControlPlaneParts {
   readonly pipeline: Pipeline
   /** Every tool there is: Postern's own, and those of MCP servers. */
-  readonly tools: Pick<AllTools, 'list' | 'call' | 'explain'>
+  readonly tools: Pick<AllTools, 'list' | 'serverOf' | 'call' | 'explain'>
   readonly upstreams: Pick<Upstreams, 'list' | 'find' | 'restart'>
   readonly backends: Pick<OpenBackends, 'find' | 'server'>
   readonly credentials: Pick<StoredCredentials, 'get' | 'put' | 'remove' | 'list'>

@@ -82,6 +82,7 @@ export async function serveControl(
       note(fact) {
         exchange.route = fact.route ?? exchange.route
         exchange.code = fact.code ?? exchange.code
+        exchange.server = fact.server ?? exchange.server
       },
     },
   )

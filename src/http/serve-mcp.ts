@@ -2,9 +2,11 @@ import { type Refusal, refusal } from '../access/refusal.ts'
 import type { Caller } from '../identity/caller.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Tracing } from '../observe/tracing.ts'
+import { isObject } from '../lib/json-rpc.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { McpEndpoint, McpExchange } from '../mcp/endpoint.ts'
 import { STATELESS_REVISION } from '../lib/revisions.ts'
+import type { Backend } from '../tools/backend/backend.ts'
 import { refusalStatus } from './error-to-wire.ts'
 import type { Exchange } from './exchange.ts'
 import { HttpMcpExchange } from './mcp-exchange.ts'
@@ -62,6 +64,7 @@ export async function serveMcp(
   // With its challenge, as every other 401.
   if (!body.ok && body.error.code === 'unauthorized') return body.error
   if (!body.ok) return refuseMessage(exchange, body.error, plane)
+  exchange.server ??= namedServer(backend, caller, body.value)
   const ended = refuseEnded(exchange)
   if (ended) return ended
   const trace = traceRequest(exchange, plane.tracing, body.value)
@@ -69,6 +72,20 @@ export async function serveMcp(
   const findings = { caller, path, body: body.value, backend, trace, baseUrl }
   await plane.mcp.handle(new HttpMcpExchange(exchange, findings))
   return 'answered'
+}
+
+/** The one server that a message to all of them names, or the messages of a batch. */
+function namedServer(backend: Backend | null, caller: Caller, body: unknown): string | undefined {
+  if (!backend?.serverOf) return undefined
+  const named = new Set<string>()
+  for (const message of Array.isArray(body) ? (body as readonly unknown[]) : [body]) {
+    const server = isObject(message)
+      ? backend.serverOf(caller, message['method'], message['params'])
+      : undefined
+    if (server !== undefined) named.add(server)
+  }
+  const [only] = named
+  return named.size === 1 ? only : undefined
 }
 
 async function readMessage(exchange: Exchange, plane: McpPlane): Promise<Result<unknown, Refusal>> {

@@ -65,6 +65,8 @@ export interface Question {
 export interface AllTools {
   /** What the caller may call. Own tools first, then servers in the order of the configuration. */
   list(asked: ListAsked): Promise<ListedTools>
+  /** The server that a name means, if the caller may use it; undefined for Postern's own tools. */
+  serverOf(caller: Caller, tool: string): string | undefined
   /** Throws a `Fault` when the tool's server does not answer. Nobody can be asked anything while it runs. */
   call(call: ToolCall): Promise<ToolResult | ServerToolResult>
   explain(caller: Caller, question: Question): Explanation
@@ -154,6 +156,8 @@ export function createAllTools({ own, backends, serverInfo, clock }: AllToolsPar
       const theirs = tools.value.flatMap((tool) => listed(tool) ?? []).filter(({ name }) => !known.has(name))
       return { tools: [...mine, ...theirs], unavailable }
     },
+
+    serverOf: (caller, tool) => backends.aggregate().serverOf(caller, 'tools/call', { name: tool }),
 
     async call(call) {
       if (isOwn(call.caller, call.tool)) return await own.call(call)

@@ -90,6 +90,8 @@ export function toolRoutes({ tools }: ControlPlaneParts): readonly Route[] {
         ],
       },
       async ({ caller, params, body, context }) => {
+        const server = tools.serverOf(caller, params.tool)
+        if (server !== undefined) context.note({ server })
         const result = await tools.call({
           caller,
           tool: params.tool,

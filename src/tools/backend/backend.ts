@@ -34,6 +34,8 @@ export interface Backends {
 export interface Backend {
   /** Name of the server; `null` for all of them together. */
   readonly server: string | null
+  /** Of all servers together: the one that a request names, if the caller may use it. */
+  serverOf?(caller: Caller, method: unknown, params: unknown): string | undefined
   /** How long a conversation without requests is kept for a client that has no session, in milliseconds. */
   readonly idleMs?: number
   /** Begins a conversation. Throws a `Fault` when the server cannot be reached. */

@@ -85,6 +85,28 @@ describe('F7 the request log', () => {
     expect(linesOf(refused)[0]).toMatchObject({ token_name: 'production', code: 'server_not_allowed' })
   })
 
+  it('F7 names the server of a call to all servers as one, and of one over REST', async () => {
+    const session = (await initialize('/mcp', token)).headers.get('mcp-session-id') ?? ''
+    const call = (name: string, shown = token) =>
+      ask(`${gateway.url}/mcp`, shown, {
+        json: { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name, arguments: {} } },
+        headers: { accept: 'application/json, text/event-stream', 'mcp-session-id': session },
+      })
+    const rest = (name: string, shown = token) => ask(`${gateway.url}/mcp/tools/${name}`, shown, { json: {} })
+    const used = [await call('database__test_simple_text'), await rest('database__test_simple_text')]
+    const others = [
+      await call('nowhere__tool'),
+      await rest('nowhere__tool'),
+      await rest('list_databases'),
+      // It may not use the server, so its lines are not those of the server.
+      await rest('database__test_simple_text', other),
+    ]
+    await soon(() => [...used, ...others].map((answer) => linesOf(answer).length)).toEqual([1, 1, 1, 1, 1, 1])
+    expect(used.map(({ status }) => status)).toEqual([200, 200])
+    for (const answer of used) expect(linesOf(answer)[0]).toMatchObject({ server: 'database' })
+    for (const answer of others) expect(linesOf(answer)[0]).not.toHaveProperty('server')
+  })
+
   it('F7 has a line for an event stream when it ends', async () => {
     const gone = new AbortController()
     const stream = await fetch(`${gateway.url}/database/sse`, {

@@ -2,7 +2,7 @@ import { type Refusal, refusal } from '../../../access/refusal.ts'
 import type { Caller } from '../../../identity/caller.ts'
 import type { Lifelines } from '../../../identity/lifelines.ts'
 import type { Clock } from '../../../lib/clock.ts'
-import type { Params } from '../../../lib/json-rpc.ts'
+import { isObject, type Params } from '../../../lib/json-rpc.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { Observe } from '../../../observe/observation.ts'
 import type { ClientFacts, Inbox } from '../../../upstreams/conversation.ts'
@@ -12,7 +12,7 @@ import type { ServerBackend } from '../server-backend.ts'
 import { AggregateConversation } from './aggregate-conversation.ts'
 import type { LeftOut } from './lists.ts'
 import type { Names } from './names.ts'
-import { ownToolList } from './own-tools.ts'
+import { isOwnTool, ownToolList } from './own-tools.ts'
 
 export interface AggregateParts {
   /** Every configured server, in the order of the configuration. */
@@ -39,6 +39,17 @@ export class AggregateBackend implements Backend {
 
   constructor(parts: AggregateParts) {
     this.#parts = parts
+  }
+
+  /** A resource names no server: which one has it is known only once it was looked for. */
+  serverOf(caller: Caller, method: unknown, params: unknown): string | undefined {
+    const name = isObject(params) ? params['name'] : undefined
+    if ((method !== 'tools/call' && method !== 'prompts/get') || typeof name !== 'string') return undefined
+    const { names, own, servers } = this.#parts
+    if (method === 'tools/call' && isOwnTool(own, caller, name)) return undefined
+    const meant = names.split(name)?.server
+    const backend = servers().find(({ server }) => server === meant)
+    return backend?.decideServer(caller).outcome === 'allow' ? meant : undefined
   }
 
   /** As short as its most impatient server asks. */
