@@ -95,8 +95,11 @@ test('an answer that outgrew its limit does not free the place either', async ()
   const sql = `SELECT repeat('x', 2000000) UNION ALL ${UNSTOPPABLE('pinned_large').replace('strpos', '(strpos').replace(' AS', ')::text AS')}`
   expect(await harness.run(thief, sql)).toMatchObject({ ok: false, error: { code: 'result_too_large' } })
   const held = harness.databases.status()[0]?.connections ?? 0
-  if ((await working('pinned_large')) > 0) expect(held).toBeGreaterThan(2)
+  // It may have been stopped before it could not be. How many others are open says nothing: only that one goes at its end.
+  const pinned = (await working('pinned_large')) > 0
   await expect.poll(() => working('pinned_large'), { interval: 50, timeout: 100_000 }).toBe(0)
+  if (!pinned) return
+  await expect.poll(() => harness.databases.status()[0]?.connections, { timeout: 20_000 }).toBeLessThan(held)
 }, 150_000)
 
 test('shutting down does not wait for them', async () => {
