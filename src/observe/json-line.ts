@@ -30,9 +30,11 @@ export function jsonLine(
     const value = fields[name]
     if (value === undefined) continue
     if (typeof value === 'string') line += `,${JSON.stringify(name)}:${JSON.stringify(value)}`
-    else if (value === null || typeof value === 'boolean' || Number.isFinite(value)) {
-      line += `,${JSON.stringify(name)}:${String(value)}`
+    else if (value === null || typeof value === 'boolean' || isFiniteNumber(value)) {
+      line += `,${JSON.stringify(name)}:${value}`
     } else return undefined
   }
   return `${line},"msg":${JSON.stringify(msg)}}\n`
 }
+
+const isFiniteNumber = (value: unknown): value is number => Number.isFinite(value)

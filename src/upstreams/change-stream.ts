@@ -95,7 +95,8 @@ export class ChangeStream {
         return
       case 'notifications/cancelled':
         if (this.#current && this.#current.id === id) this.#broken(this.#current)
-        else if (this.#opening && this.#opening.id === id) this.#opening.time.abort(refused(this.#parts.server))
+        else if (this.#opening && this.#opening.id === id)
+          this.#opening.time.abort(refused(this.#parts.server))
         return
       default:
         if (this.#current && tells(this.#current.granted, method, params)) {

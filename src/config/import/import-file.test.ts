@@ -77,11 +77,7 @@ describe('importConfiguration', () => {
     ['vscode-mcp.json', []],
     [
       'claude-desktop.json',
-      [
-        'mcpServers.postgres.args',
-        'mcpServers.search.args',
-        'mcpServers.search.env.SEARCH_TOKEN',
-      ],
+      ['mcpServers.postgres.args', 'mcpServers.search.args', 'mcpServers.search.env.SEARCH_TOKEN'],
     ],
   ])('makes of %s a native file that means the same', async (name, moved) => {
     const dir = await folder()
