@@ -20,6 +20,21 @@ describe('parseJson', () => {
     )
   })
 
+  it('refuses a key twice, wherever it is and however it is written', () => {
+    const value = fc.jsonValue({ maxDepth: 4 })
+    const key = fc.string({ unit: 'binary', maxLength: 6 })
+    const escaped = (text: string): string =>
+      `"${[...text].map((one) => [...Array(one.length).keys()].map((at) => `\\u${one.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')).join('')}"`
+    fc.assert(
+      fc.property(key, value, value, value, fc.boolean(), (name, one, two, between, plain) => {
+        const first = JSON.stringify(name)
+        const again = plain ? first : escaped(name)
+        const object = `{${first}:${JSON.stringify(one)},"${name.length > 5 ? 'x' : 'longer than the name'}":[${JSON.stringify(between)}],${again}:${JSON.stringify(two)}}`
+        expect(problem(`[{"a":{"b":${object}}}]`)).toContain('same key twice')
+      }),
+    )
+  })
+
   it('agrees with JSON.parse on what is not JSON', () => {
     const pieces = [
       '{',

@@ -2,65 +2,54 @@ import { describe, expect, it } from 'vitest'
 import { manualClock } from '../../test/support/clock.ts'
 import { Deadlines, type Due } from './deadlines.ts'
 
-const LIMIT_MS = 1_000
+class Watched implements Due {
+  dueAt = 0
+  expired = 0
+  readonly #place: number
+  readonly #deadlines: Deadlines
 
-function stage() {
-  const clock = manualClock()
-  const deadlines = new Deadlines(clock, LIMIT_MS)
-  const expired: string[] = []
-  const add = (name: string, more: () => void = () => undefined) => {
-    const due: Due = {
-      dueAt: 0,
-      expire() {
-        deadlines.remove(place)
-        expired.push(name)
-        more()
-      },
-    }
-    const place = deadlines.add(due)
-    return { due, remove: () => deadlines.remove(place) }
+  constructor(deadlines: Deadlines) {
+    this.#deadlines = deadlines
+    this.#place = deadlines.add(this)
   }
-  return { clock, expired, add }
+
+  expire(): void {
+    this.expired += 1
+    this.done()
+  }
+
+  done(): void {
+    this.#deadlines.remove(this.#place)
+  }
 }
 
-describe('deadlines with one timer', () => {
-  it('expire when their time is over and not before, each by itself', () => {
-    const { clock, expired, add } = stage()
-    add('first')
-    clock.advance(400)
-    add('second')
+describe('one timer for all deadlines', () => {
+  it('tells each when its own time is over, once', () => {
+    const clock = manualClock()
+    const deadlines = new Deadlines(clock, 1_000)
+    const early = new Watched(deadlines)
+    clock.advance(600)
+    const late = new Watched(deadlines)
     expect(clock.waiting).toBe(1)
-    clock.advance(599)
-    expect(expired).toEqual([])
+    clock.advance(500)
+    expect([early.expired, late.expired]).toEqual([1, 0])
+    clock.advance(499)
+    expect(late.expired).toBe(0)
     clock.advance(1)
-    expect(expired).toEqual(['first'])
-    clock.advance(399)
-    expect(expired).toEqual(['first'])
-    clock.advance(1)
-    expect(expired).toEqual(['first', 'second'])
+    expect([early.expired, late.expired]).toEqual([1, 1])
+    clock.advance(10_000)
+    expect([early.expired, late.expired]).toEqual([1, 1])
     expect(clock.waiting).toBe(0)
   })
 
-  it('leave alone what was removed, or has no limit any more', () => {
-    const { clock, expired, add } = stage()
-    add('removed').remove()
-    const { due } = add('unlimited')
-    due.dueAt = Number.POSITIVE_INFINITY
-    clock.advance(10 * LIMIT_MS)
-    expect([expired, clock.waiting]).toEqual([[], 0])
-    add('next')
-    clock.advance(LIMIT_MS)
-    expect(expired).toEqual(['next'])
-  })
-
-  it('are kept in time when one that expires begins another', () => {
-    const { clock, expired, add } = stage()
-    add('first', () => void add('again'))
-    clock.advance(10)
-    add('second')
+  it('tells nobody who was done in time, and is used again', () => {
+    const clock = manualClock()
+    const deadlines = new Deadlines(clock, 1_000)
+    const one = new Watched(deadlines)
+    one.done()
+    clock.advance(5_000)
+    const two = new Watched(deadlines)
     clock.advance(1_000)
-    expect(expired).toEqual(['first', 'second'])
-    clock.advance(990)
-    expect(expired).toEqual(['first', 'second', 'again'])
+    expect([one.expired, two.expired]).toEqual([0, 1])
   })
 })
