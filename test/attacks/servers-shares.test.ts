@@ -74,6 +74,8 @@ describe.each(['stdio', 'http'])(
         over.abort()
         await Promise.all(calls)
       }
+      // What was given up ends at the server a moment later than here.
+      await soon(async () => (await mine.call('open')).code).toBe('ok')
     })
   },
 )
