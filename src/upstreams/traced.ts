@@ -6,6 +6,7 @@ import type { Span, SpanFacts, Tracing } from '../observe/tracing.ts'
 import type { Answer, Conversation, OutgoingRequest } from './conversation.ts'
 import type { DirectReceiver, DirectRequest, DirectRoute } from './direct-route.ts'
 import type { Upstream, Upstreams } from './upstream.ts'
+import { wrapUpstreams } from './wrap-upstreams.ts'
 
 /** The members of params that name what a request is for (semantic conventions for MCP). */
 const TARGETS: Readonly<Record<string, { readonly member: string; readonly fact: string }>> = {
@@ -16,28 +17,7 @@ const TARGETS: Readonly<Record<string, { readonly member: string; readonly fact:
 /** The same servers, with a span around every request to them; the request goes on under that span. */
 export function traced(upstreams: Upstreams, tracing: Tracing): Upstreams {
   if (!tracing.on) return upstreams
-  const known = new WeakMap<Upstream, Upstream>()
-  const wrap = (upstream: Upstream): Upstream => {
-    let wrapped = known.get(upstream)
-    if (!wrapped) known.set(upstream, (wrapped = tracedUpstream(upstream, tracing)))
-    return wrapped
-  }
-  return {
-    list: () => upstreams.list().map(wrap),
-    find(name) {
-      const found = upstreams.find(name)
-      return found && wrap(found)
-    },
-    onChange: (heard) => upstreams.onChange(heard),
-    restart(name) {
-      const again = upstreams.restart(name)
-      return again && wrap(again)
-    },
-    reload: (options) => {
-      upstreams.reload(options)
-    },
-    close: () => upstreams.close(),
-  }
+  return wrapUpstreams(upstreams, (upstream) => tracedUpstream(upstream, tracing))
 }
 
 function tracedUpstream(upstream: Upstream, tracing: Tracing): Upstream {

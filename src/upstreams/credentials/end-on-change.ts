@@ -6,6 +6,7 @@ import type { Conversation } from '../conversation.ts'
 import type { DirectReceiver, DirectRoute } from '../direct-route.ts'
 import type { Upstream, Upstreams } from '../upstream.ts'
 import { type CredentialPlace, placeOf } from '../user-credentials.ts'
+import { wrapUpstreams } from '../wrap-upstreams.ts'
 
 type End = (fault: Fault) => void
 
@@ -21,32 +22,11 @@ export function endOnChange(
   const forget = credentials.onChange((place) => {
     holders.end(place)
   })
-  const known = new WeakMap<Upstream, Upstream>()
-  const wrap = (upstream: Upstream): Upstream => {
-    if (!upstream.options.userCredential) return upstream
-    let wrapped = known.get(upstream)
-    if (!wrapped) known.set(upstream, (wrapped = holding(upstream, holders)))
-    return wrapped
-  }
-  return {
-    list: () => upstreams.list().map(wrap),
-    find(name) {
-      const found = upstreams.find(name)
-      return found && wrap(found)
-    },
-    onChange: (heard) => upstreams.onChange(heard),
-    restart(name) {
-      const again = upstreams.restart(name)
-      return again && wrap(again)
-    },
-    reload: (options) => {
-      upstreams.reload(options)
-    },
-    close() {
-      forget()
-      return upstreams.close()
-    },
-  }
+  return wrapUpstreams(
+    upstreams,
+    (upstream) => (upstream.options.userCredential ? holding(upstream, holders) : upstream),
+    forget,
+  )
 }
 
 /** What is open with a credential, by its place. */
