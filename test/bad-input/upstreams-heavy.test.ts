@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { residentBytes } from '../support/children.ts'
+import { callWhenBack } from '../support/call-when-back.ts'
 import { type RunningGateway, servingPid, startGateway } from '../support/gateway.ts'
+import { memoryGrowth } from '../support/memory-growth.ts'
 import type { Outcome } from '../support/plain-client.ts'
 import { ask } from '../support/postern.ts'
 import { UNRULY } from '../support/upstreams/stdio-upstreams.ts'
@@ -69,34 +70,8 @@ afterAll(async () => {
   await servers?.stop()
 })
 
-/** Calls until the server is used again after a failure. */
-async function settled(way: WayName): Promise<Call> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      const call = await connectWay(gateway.url, TOKEN, way)
-      if ((await call('echo')).code === 'ok') return call
-    } catch {
-      // Left alone for a while.
-    }
-    if (attempt === 60) throw new Error(`${way} does not come back`)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-}
-
-/** How much more memory Postern had at its largest while this ran. */
-async function growthOf<T>(run: () => Promise<T>): Promise<{ readonly value: T; readonly growth: number }> {
-  const pid = servingPid(gateway.serving)
-  const before = residentBytes(pid)
-  let most = before
-  const timer = setInterval(() => (most = Math.max(most, residentBytes(pid))), 10)
-  try {
-    const value = await run()
-    return { value, growth: most - before }
-  } finally {
-    clearInterval(timer)
-  }
-}
-
+const settled = (way: WayName): Promise<Call> => callWhenBack(gateway.url, TOKEN, way)
+const growthOf = <T>(run: () => Promise<T>) => memoryGrowth(servingPid(gateway.serving), run)
 const told = ({ status, code }: Outcome): string => `${status} ${code}`
 
 describe('F10 a result of 100 MiB', () => {

@@ -1,31 +1,7 @@
-import type { JsonSchema, Tool } from '../../src/tools/tool.ts'
+import type { Tool } from '../../src/tools/tool.ts'
 import { refusal } from '../../src/access/refusal.ts'
+import { SCHEMA_2020_12 } from './schema-2020-12.ts'
 import { testTool, text } from './tools.ts'
-
-/** The input schema that the conformance suite looks for, keyword by keyword. */
-const SCHEMA_2020_12 = JSON.parse(`{
-  "$schema": "https://json-schema.org/draft/2020-12/schema",
-  "type": "object",
-  "$defs": {
-    "address": {
-      "$anchor": "addressDef",
-      "type": "object",
-      "properties": { "street": { "type": "string" }, "city": { "type": "string" } }
-    }
-  },
-  "properties": {
-    "name": { "type": "string" },
-    "address": { "$ref": "#/$defs/address" },
-    "contactMethod": { "type": "string", "enum": ["phone", "email"] },
-    "phone": { "type": "string" },
-    "email": { "type": "string" }
-  },
-  "allOf": [{ "anyOf": [{ "required": ["phone"] }, { "required": ["email"] }] }],
-  "if": { "properties": { "contactMethod": { "const": "phone" } }, "required": ["contactMethod"] },
-  "then": { "required": ["phone"] },
-  "else": { "required": ["email"] },
-  "additionalProperties": false
-}`) as JsonSchema
 
 /**
  * The tools that the conformance suite calls by name, as far as Postern's own kind of tool goes: text
