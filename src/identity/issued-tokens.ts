@@ -6,6 +6,7 @@ import type { Store } from '../store/open.ts'
 import { findTokenByHash, findTokenById, readTokensAfter, type TokenRow } from '../store/tokens.ts'
 import { BoundedMap } from './bounded-map.ts'
 import type { Expiries } from './expiries.ts'
+import { Following } from './following.ts'
 import type { Allowed, Level } from './grant.ts'
 import { LEVELS } from './grant.ts'
 import { type Known, sameRights, toKnown } from './known.ts'
@@ -29,15 +30,6 @@ const MOST_FAMILIAR = 100_000
 
 /** More changed rows than this at once are not gone through one by one. */
 const MOST_CHANGES = 5_000
-
-/** Without a healthy feed, what was read from the store counts for this long. */
-const TRUST_MS = 2_000
-
-/** How often the store is asked for changes while the feed is not healthy. */
-const RECHECK_EVERY_MS = 500
-
-/** When nothing could be verified for this long, what is open is ended: closed rather than stale. */
-const END_UNVERIFIED_AFTER_MS = 15_000
 
 /** How often credentials that hold nothing any more are dropped. */
 const SWEEP_EVERY_MS = 60_000
@@ -66,16 +58,9 @@ export class IssuedTokens {
   /** Outlives the caches: says who is let through to the store first, never who is let in. */
   readonly #familiar = new BoundedMap<string, true>(MOST_FAMILIAR)
   readonly #lookups = new Map<string, Promise<IssuedAnswer>>()
-  /** Rises with every announced change: a read that began before one must not be remembered after it. */
-  #generation = 0
   #revision = 0
-  /** When the store last confirmed that nothing changed beyond `#revision`. */
-  #confirmedAt = 0
-  #current = true
-  #refreshing: Promise<void> | undefined
-  #refreshAgain = false
-  #stops: (() => void)[] = []
-  #closed = false
+  readonly #following: Following
+  #cancelSweep: (() => void) | undefined
 
   constructor(parts: {
     readonly store: Store
@@ -91,50 +76,40 @@ export class IssuedTokens {
     this.#lifelines = parts.lifelines
     this.#expiries = parts.expiries
     this.#end = parts.end
+    this.#following = new Following({
+      store: parts.store,
+      topic: 'tokens',
+      clock: parts.clock,
+      observe: parts.observe,
+      take: () => this.#takeChanges(),
+      unverified: () => {
+        for (const id of this.#live.keys()) if (this.#lifelines.holds(id)) this.#end(id, 'changed')
+      },
+    })
   }
 
   async start(): Promise<void> {
-    this.#stops.push(
-      this.#store.feed.subscribe((topic) => {
-        if (topic !== 'tokens') return
-        this.#generation += 1
-        this.#current = false
-        void this.refresh()
-      }),
-    )
+    this.#following.start()
     const revisions = await readRevisions(this.#store.db)
     this.#revision = revisions.find(({ topic }) => topic === 'tokens')?.revision ?? 0
-    this.#confirmedAt = this.#clock.now()
-    this.#every(RECHECK_EVERY_MS, () => this.#recheck())
-    this.#every(SWEEP_EVERY_MS, () => this.#sweep())
+    this.#sweepLater()
   }
 
   /** At once when the answer is remembered and can be trusted; otherwise the store is asked. */
   find(hash: string, now: number): IssuedAnswer | Promise<IssuedAnswer> {
     const answer = this.#good.get(hash) ?? this.#bad.get(hash)
-    if (answer && this.#trusts(answer, now)) return answer
+    if (answer && this.#following.trusts(answer.checkedAt, now)) return answer
     return this.#lookup(hash)
   }
 
   /** True while revocations made elsewhere arrive in time; a change that is being read does not count. */
   ready(now: number): boolean {
-    return this.#store.feed.healthy() && (this.#current || now - this.#confirmedAt < TRUST_MS)
-  }
-
-  get #isCurrent(): boolean {
-    return this.#current && this.#store.feed.healthy()
+    return this.#following.ready(now)
   }
 
   /** Reads what changed and acts on it. Resolves also when the store does not answer. */
   async refresh(): Promise<void> {
-    if (this.#refreshing) {
-      this.#refreshAgain = true
-      return await this.#refreshing
-    }
-    this.#refreshing = this.#refresh().finally(() => {
-      this.#refreshing = undefined
-    })
-    return await this.#refreshing
+    await this.#following.refresh()
   }
 
   /**
@@ -176,14 +151,9 @@ export class IssuedTokens {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    for (const stop of this.#stops) stop()
-    await this.#refreshing
+    this.#cancelSweep?.()
+    await this.#following.close()
     await Promise.allSettled(this.#lookups.values())
-  }
-
-  #trusts(answer: IssuedAnswer, now: number): boolean {
-    return this.#isCurrent || now - Math.max(answer.checkedAt, this.#confirmedAt) < TRUST_MS
   }
 
   #lookup(hash: string): Promise<IssuedAnswer> {
@@ -202,11 +172,11 @@ export class IssuedTokens {
 
   async #ask(hash: string): Promise<IssuedAnswer> {
     for (let attempt = 1; ; attempt += 1) {
-      const generation = this.#generation
+      const { generation } = this.#following
       const row = await findTokenByHash(this.#store.db, hash)
       const answer = this.#answerOf(row)
       // A change was announced while the row was read: the row may be from before it. Read again.
-      if (generation === this.#generation) return this.#remember(hash, answer)
+      if (generation === this.#following.generation) return this.#remember(hash, answer)
       // Under changes without end the freshest read is the answer, but nothing that is kept.
       if (attempt === 5) return answer
     }
@@ -240,23 +210,6 @@ export class IssuedTokens {
     return answer
   }
 
-  async #refresh(): Promise<void> {
-    do {
-      this.#refreshAgain = false
-      const startedAt = this.#clock.now()
-      const generation = this.#generation
-      try {
-        await this.#takeChanges()
-        this.#confirmedAt = startedAt
-        if (generation === this.#generation) this.#current = true
-      } catch (error) {
-        // Stays not current: cached answers expire, and the recheck tries again.
-        if (!this.#closed) this.#observe({ kind: 'fault', where: 'identity.refresh', error })
-        return
-      }
-    } while (this.#refreshAgain)
-  }
-
   async #takeChanges(): Promise<void> {
     const rows = await readTokensAfter(this.#store.db, this.#revision, MOST_CHANGES + 1)
     if (rows.length > MOST_CHANGES) return await this.#startOver()
@@ -286,19 +239,6 @@ export class IssuedTokens {
     this.#observe({ kind: 'tokens.reloaded', source: 'store' })
   }
 
-  #recheck(): void {
-    const now = this.#clock.now()
-    if (this.#isCurrent) {
-      this.#confirmedAt = now
-      return
-    }
-    void this.refresh()
-    if (now - this.#confirmedAt < END_UNVERIFIED_AFTER_MS) return
-    for (const id of this.#live.keys()) {
-      if (this.#lifelines.holds(id)) this.#end(id, 'changed')
-    }
-  }
-
   #sweep(): void {
     const before = this.#clock.now() - SWEEP_EVERY_MS
     for (const [id, { known, usedAt }] of this.#live) {
@@ -309,16 +249,11 @@ export class IssuedTokens {
     }
   }
 
-  #every(periodMs: number, task: () => void): void {
-    let cancel = (): void => {}
-    const again = (): void => {
-      cancel = this.#clock.after(periodMs, () => {
-        task()
-        if (!this.#closed) again()
-      })
-    }
-    again()
-    this.#stops.push(() => cancel())
+  #sweepLater(): void {
+    this.#cancelSweep = this.#clock.after(SWEEP_EVERY_MS, () => {
+      this.#sweep()
+      this.#sweepLater()
+    })
   }
 }
 
