@@ -15,7 +15,7 @@ import { forward, noteFault } from './forward.ts'
 import type { KeptConversation } from './kept-conversation.ts'
 import type { KeptConversations } from './kept-conversations.ts'
 import { bindingOf, type ParkedCalls } from './parked-calls.ts'
-import { onlyAnswer } from './reply-stream.ts'
+import { onlyAnswer, type ReplyStream } from './reply-stream.ts'
 import { tooManyCalls } from './session-requests.ts'
 import type { StatelessReply } from './stateless-reply.ts'
 
@@ -50,8 +50,8 @@ export class StatelessCalls {
 
   /** A request during which its server asks nothing. */
   async plain(call: StatelessCall): Promise<Reply> {
-    const { exchange, kept, method, params, reply, answered, logLevel } = call
-    const { caller, requestId, trace } = exchange
+    const { exchange, reply, answered } = call
+    const { caller, requestId } = exchange
     const { calls, observe } = this.#parts
     if (calls.full(caller.credential.id)) return refusedReply(tooManyCalls(), answered)
     const outcome = await calls.run({
@@ -59,21 +59,7 @@ export class StatelessCalls {
       id: answered.id,
       session: undefined,
       reply,
-      start: (signal) =>
-        forward(
-          {
-            caller,
-            requestId,
-            method,
-            params,
-            revision: STATELESS_REVISION,
-            live: kept.live,
-            reply,
-            trace,
-            logLevel,
-          },
-          signal,
-        ),
+      start: startOf(call, reply),
     })
     noteFault(outcome, requestId, observe)
     return answerReply(outcome, answered)
@@ -100,8 +86,8 @@ export class StatelessCalls {
   }
 
   #start(call: StatelessCall): AskingCall {
-    const { exchange, kept, method, params, answered, logLevel } = call
-    const { caller, requestId, trace } = exchange
+    const { exchange, kept, params, answered } = call
+    const { caller, requestId } = exchange
     const { calls, clock, observe } = this.#parts
     const asking = new AskingCall(clock, kept.live.facts, call.reply, params.inputResponses)
     asking.progressToken = progressTokenOf(params)
@@ -128,21 +114,7 @@ export class StatelessCalls {
         running(running) {
           asking.running = running
         },
-        start: (signal) =>
-          forward(
-            {
-              caller,
-              requestId,
-              method,
-              params,
-              revision: STATELESS_REVISION,
-              live: kept.live,
-              reply,
-              trace,
-              logLevel,
-            },
-            signal,
-          ),
+        start: startOf(call, reply),
       })
       .then((outcome) => {
         noteFault(outcome, requestId, observe)
@@ -174,6 +146,18 @@ export class StatelessCalls {
     return inputRequired(answered, turn.requests, state)
   }
 }
+
+/** What sends the request to its server; what that says before the answer goes to `reply`. */
+const startOf =
+  ({ exchange, kept, method, params, logLevel }: StatelessCall, reply: ReplyStream) =>
+  (signal: AbortSignal) => {
+    const { caller, requestId, trace } = exchange
+    const revision = STATELESS_REVISION
+    return forward(
+      { caller, requestId, method, params, revision, live: kept.live, reply, trace, logLevel },
+      signal,
+    )
+  }
 
 function progressTokenOf({ _meta }: Params): RequestId | undefined {
   const token = isObject(_meta) ? _meta['progressToken'] : undefined
