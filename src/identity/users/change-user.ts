@@ -1,9 +1,11 @@
+import type { Kysely } from 'kysely'
 import { err, ok, type Result } from '../../lib/result.ts'
+import type { StoreSchema } from '../../store/open.ts'
 import { findTakenBy, findUserById, updateUser, type UserRow } from '../../store/users.ts'
 import { refuseActing } from './acting.ts'
 import { takenBy } from './add-user.ts'
 import { hashNewPassword } from './new-password.ts'
-import { LEVEL_OF_ROLE, type UserChange, type Users } from './user.ts'
+import { type Acting, LEVEL_OF_ROLE, type UserChange, type Users } from './user.ts'
 import { readEmail } from './user-name.ts'
 import { userOfRow } from './user-of-row.ts'
 import type { UserPlaces } from './user-places.ts'
@@ -29,26 +31,16 @@ export function changeUser(places: UserPlaces): Users['change'] {
     const names = [before.name, email.value ?? before.email ?? '']
     const hash = change.password && (await hashNewPassword(places, change.password, names, acting.address))
     if (hash?.ok === false) return hash
-    const written = await places.store.change(
-      'users',
-      async (trx, revision): Promise<Result<UserRow, UserRefusal>> => {
-        const refused = await refuseActing(trx, acting)
-        if (refused) return err(refused)
-        const row = await findUserById(trx, id)
-        if (!row || row.deletedAt !== null) return err(noSuchUser())
-        const next = apply(row, change, email.value, hash?.value, places.clock.now(), revision)
-        if (next.email !== null && next.email !== row.email) {
-          const names = { name: row.name, nameShape: row.nameShape ?? '', email: next.email }
-          const taken = await findTakenBy(trx, row.tenant, names, id)
-          if (taken) return err(takenBy(taken, { name: '', shape: '' }))
-        }
-        await updateUser(trx, next)
-        return ok(next)
-      },
-    )
-    if (!written.ok) return written
-    await places.takeOver(written.value)
-    return ok(userOfRow(written.value))
+    const written = await writeUser(places, id, acting, async (row, trx, revision) => {
+      const next = apply(row, change, email.value, hash?.value, places.clock.now(), revision)
+      if (next.email !== null && next.email !== row.email) {
+        const taking = { name: row.name, nameShape: row.nameShape ?? '', email: next.email }
+        const taken = await findTakenBy(trx, row.tenant, taking, id)
+        if (taken) return err(takenBy(taken, { name: '', shape: '' }))
+      }
+      return ok(next)
+    })
+    return written.ok ? ok(userOfRow(written.value)) : written
   }
 }
 
@@ -57,30 +49,43 @@ export function removeUser(places: UserPlaces): Users['remove'] {
     const before = await findIn(places, id, tenant)
     if (!before) return err(noSuchUser())
     if (acting.userId === id) return err(oneself('delete'))
-    const written = await places.store.change(
-      'users',
-      async (trx, revision): Promise<Result<UserRow, UserRefusal>> => {
-        const refused = await refuseActing(trx, acting)
-        if (refused) return err(refused)
-        const row = await findUserById(trx, id)
-        if (!row || row.deletedAt !== null) return err(noSuchUser())
-        const gone: UserRow = {
-          ...row,
-          nameShape: null,
-          email: null,
-          passwordHash: '',
-          epoch: row.epoch + 1,
-          deletedAt: places.clock.now(),
-          revision,
-        }
-        await updateUser(trx, gone)
-        return ok(gone)
-      },
+    const written = await writeUser(places, id, acting, (row, _, revision) =>
+      ok({
+        ...row,
+        nameShape: null,
+        email: null,
+        passwordHash: '',
+        epoch: row.epoch + 1,
+        deletedAt: places.clock.now(),
+        revision,
+      }),
     )
-    if (!written.ok) return written
-    await places.takeOver(written.value)
-    return ok(userOfRow(before))
+    return written.ok ? ok(userOfRow(before)) : written
   }
+}
+
+/** Writes what becomes of a user, unless the user or who acts is no more, and acts on it at once. */
+async function writeUser(
+  places: UserPlaces,
+  id: string,
+  acting: Acting,
+  become: (
+    row: UserRow,
+    trx: Kysely<StoreSchema>,
+    revision: number,
+  ) => Result<UserRow, UserRefusal> | Promise<Result<UserRow, UserRefusal>>,
+): Promise<Result<UserRow, UserRefusal>> {
+  const written = await places.store.change('users', async (trx, revision) => {
+    const refused = await refuseActing(trx, acting)
+    if (refused) return err(refused)
+    const row = await findUserById(trx, id)
+    if (!row || row.deletedAt !== null) return err(noSuchUser())
+    const next = await become(row, trx, revision)
+    if (next.ok) await updateUser(trx, next.value)
+    return next
+  })
+  if (written.ok) await places.takeOver(written.value)
+  return written
 }
 
 async function findIn(
