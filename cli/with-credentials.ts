@@ -21,14 +21,15 @@ export async function withCredentials(
   work: (desk: CredentialDesk) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   return await withAudit(invocation, given, async ({ settings, store, audit, observe }) => {
-    const [{ StoredCredentials: Stored }, { openKey }] = await Promise.all([
+    const [{ StoredCredentials: Stored }, { openKey }, { sealer }] = await Promise.all([
       import('../src/upstreams/credentials/stored.ts'),
       import('../src/upstreams/credentials/open-key.ts'),
+      import('../src/lib/seal.ts'),
     ])
     const { clock } = invocation
     const stored = new Stored({
       store,
-      key: () => openKey(join(settings.dataDir, 'secret.key'), store, observe),
+      key: async () => sealer(await openKey(join(settings.dataDir, 'secret.key'), store, observe)),
       clock,
       observe,
     })

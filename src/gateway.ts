@@ -16,6 +16,7 @@ import { FIRST_TENANT } from './identity/first-tenant.ts'
 import { openIdentity } from './identity/open.ts'
 import type { Clock } from './lib/clock.ts'
 import { Fault } from './lib/fault.ts'
+import { sealer } from './lib/seal.ts'
 import type { Secret } from './lib/secret.ts'
 import { createDirect } from './mcp/direct/direct.ts'
 import { createMcpEndpoint } from './mcp/endpoint.ts'
@@ -163,7 +164,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const keyFile = join(settings.dataDir, 'secret.key')
     const credentials = new StoredCredentials({
       store,
-      key: () => openKey(keyFile, store, observe),
+      key: async () => sealer(await openKey(keyFile, store, observe)),
       clock,
       observe,
     })

@@ -214,15 +214,15 @@ describe('the key of credentials', () => {
     const file = join(dir, `k${(count += 1)}`, 'secret.key')
     const opened = await openKey(file, store, observe)
     expect(observations).toMatchObject([{ kind: 'config.warning' }])
-    expect((await openKey(file, store, observe)).keyId).toBe(opened.keyId)
+    expect(await openKey(file, store, observe)).toEqual(opened)
     expect(observations).toHaveLength(1)
-    const credentials = await credentialsOn(store, opened)
+    const credentials = await credentialsOn(store, sealer(opened))
     await credentials.put(placeOf(alice), new Secret('value'))
     await unlink(file)
     await expect(openKey(file, store, observe)).rejects.toMatchObject({ code: 'config_invalid' })
     await expect(openKey(file, store, observe)).rejects.toThrow('is missing: bring it back')
     await credentials.remove(placeOf(alice))
-    expect((await openKey(file, store, observe)).keyId).not.toBe(opened.keyId)
+    expect(await openKey(file, store, observe)).not.toEqual(opened)
   })
 
   it('says how many credentials another one sealed', async () => {

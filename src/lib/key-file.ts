@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { link, mkdir, open, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { Fault } from '../../lib/fault.ts'
-import { SEALING_KEY_BYTES } from '../../lib/seal.ts'
+import { Fault } from './fault.ts'
+import { SEALING_KEY_BYTES } from './seal.ts'
 
 /** Read and write for others than the owner (`chmod` 077). */
 const OTHERS = 0o077
 
 /**
- * The key that seals the credentials of principals.
+ * The key of an installation: it seals the credentials of principals, and the roles of tenants are derived from it.
  *
  * @returns `null` when there is no such file
  * @throws Fault `config_invalid` when others can read it, or it is no key; the message says what to do
@@ -30,7 +30,7 @@ export async function readKeyFile(file: string): Promise<Buffer | null> {
       throw new Fault(
         'config_invalid',
         `others than its owner can use the key file ${file} (mode ${found}): run chmod 600 ${file}; ` +
-          'if it may have been read already, remove it and have the credentials of principals left anew',
+          'if it may have been read already, remove it, have the credentials of principals left anew and protect databases anew',
       )
     }
     if (size !== SEALING_KEY_BYTES) {
