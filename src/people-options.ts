@@ -5,5 +5,11 @@ import type { PeopleOptions } from './identity/open.ts'
 /** How people sign in: the gateway, and the command line that administers them beside it, hold to the same rules. */
 export function peopleOptions({ auth, dataDir }: Pick<Settings, 'auth' | 'dataDir'>): PeopleOptions {
   const { jwt, argon2, passwords } = auth
-  return { jwt: { ...jwt, secretFile: jwt.secretFile ?? join(dataDir, 'jwt.secret') }, argon2, passwords }
+  const { commonFile: path, commonFileMode: mode } = passwords
+  return {
+    jwt: { ...jwt, secretFile: jwt.secretFile ?? join(dataDir, 'jwt.secret') },
+    argon2,
+    passwords,
+    ...(path === null ? {} : { commonFile: { path, mode } }),
+  }
 }

@@ -76,7 +76,7 @@ describe('without a file', () => {
           audience: 'postern',
         },
         argon2: { memoryKb: 19_456, timeCost: 2, parallelism: 1 },
-        passwords: { minBytes: 12, refuseCommon: true },
+        passwords: { minBytes: 12, refuseCommon: true, commonFile: null, commonFileMode: 'add' },
       },
       databases: [],
       model: null,

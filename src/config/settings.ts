@@ -57,7 +57,13 @@ export interface AuthSettings {
   }
   /** Of new hashes: KiB, passes, threads. */
   readonly argon2: { readonly memoryKb: number; readonly timeCost: number; readonly parallelism: number }
-  readonly passwords: { readonly minBytes: number; readonly refuseCommon: boolean }
+  readonly passwords: {
+    readonly minBytes: number
+    readonly refuseCommon: boolean
+    /** Absolute path; `null` without a list of the operator's own. */
+    readonly commonFile: string | null
+    readonly commonFileMode: 'add' | 'replace'
+  }
 }
 
 /** A named token of the configuration. Exactly one of `value` and `hash` is set. */

@@ -21,6 +21,7 @@ import { UserTokens } from './jwt/user-tokens.ts'
 import { Lifelines } from './lifelines.ts'
 import { listAllTokens } from './list-tokens.ts'
 import { type EndCredential, LoadedTokens } from './loaded-tokens.ts'
+import { type CommonFile, CommonLists } from './passwords/common.ts'
 import { type HashCost, PasswordHasher } from './passwords/hasher.ts'
 import type { PasswordPolicy } from './passwords/policy.ts'
 import { removeToken } from './remove-token.ts'
@@ -32,8 +33,10 @@ import { TokenFile } from './token-file/token-file.ts'
 import type { TokenPlaces } from './token-places.ts'
 import { TokenUses } from './token-uses.ts'
 import type { IssuedToken, Tokens } from './tokens.ts'
-import { createLogin, type Login } from './users/login.ts'
+import { createLogin, type Login, type LoginParts } from './users/login.ts'
 import { LoginLimits } from './users/login-limits.ts'
+import { type ChangeOwnPassword, changeOwnPassword } from './users/own-password.ts'
+import type { UserPlaces } from './users/user-places.ts'
 import type { Users } from './users/user.ts'
 import { createUsers } from './users/users.ts'
 
@@ -64,6 +67,8 @@ export interface PeopleOptions {
   readonly jwt: JwtRules & { readonly secretFile: string }
   readonly argon2: HashCost
   readonly passwords: PasswordPolicy
+  /** Passwords to refuse, from a list of the operator's own; absent: those of the package. */
+  readonly commonFile?: CommonFile
 }
 
 /** Users and their tenants, and how they come in and go. */
@@ -71,6 +76,8 @@ export interface People {
   readonly users: Users
   /** @throws TypeError for `manage`, which signs nobody in */
   readonly login: Login
+  /** @throws TypeError for `manage` */
+  readonly changePassword: ChangeOwnPassword
   /**
    * Ends the JWT that a caller shows, before its time. Answers false where somebody did so already.
    *
@@ -86,7 +93,10 @@ export interface Identity {
   /** `null` where nobody signs in. */
   readonly people: People | null
   readonly lifelines: Lifelines
-  /** Takes over the tokens of a changed configuration; ends those that are gone or changed. */
+  /**
+   * Takes over the tokens of a changed configuration, ends those that are gone or changed, and reads the list of
+   * passwords to refuse again.
+   */
   reload(staticTokens: readonly StaticToken[]): void
   /**
    * Once ever, and only when there is no credential of any kind: issues an admin token. `null` otherwise.
@@ -144,7 +154,11 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       : null
   const places: TokenPlaces = { store, issued, config, fileTokens, file, uses, clock, observe, tenantDefault }
 
+  const hasher = options.people ? new PasswordHasher(options.people.argon2) : null
+  const common = new CommonLists(options.people?.commonFile ?? null, observe)
+
   const closeParts = async (): Promise<void> => {
+    await hasher?.close()
     expiries.close()
     await file?.close()
     await issued.close()
@@ -154,6 +168,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
 
   try {
     config.replace(readStaticTokens(options.staticTokens))
+    await common.open()
     await file?.open()
     await issued.start()
     await userTokens?.start()
@@ -180,9 +195,15 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       rotate: rotateToken(places),
       remove: removeToken(places),
     },
-    people: options.people ? openPeople(options, options.people, userTokens) : null,
+    people:
+      options.people && hasher
+        ? openPeople(options, { hasher, common, policy: options.people.passwords }, userTokens)
+        : null,
     lifelines,
-    reload: (staticTokens) => config.replace(readStaticTokens(staticTokens)),
+    reload(staticTokens) {
+      config.replace(readStaticTokens(staticTokens))
+      void common.reload()
+    },
     bootstrapAdmin: () => bootstrapAdmin(places),
     ready: () =>
       !closed && issued.ready(clock.now()) && (userTokens === null || userTokens.ready(clock.now())),
@@ -212,29 +233,25 @@ async function openUserTokens(
 
 function openPeople(
   { store, clock, tenantDefault }: IdentityOptions,
-  { argon2, passwords }: PeopleOptions,
+  parts: Pick<UserPlaces, 'hasher' | 'common' | 'policy'>,
   userTokens: UserTokens | null,
 ): People {
-  const hasher = new PasswordHasher(argon2)
+  const places: UserPlaces & LoginParts = {
+    ...parts,
+    store,
+    clock,
+    limits: new LoginLimits(clock),
+    tenantDefault,
+    takeOver: async (row) => await userTokens?.takeOver(row),
+    async issue(row) {
+      if (!userTokens) throw new TypeError('nobody signs in here')
+      return await userTokens.issue(row)
+    },
+  }
   return {
-    users: createUsers({
-      store,
-      hasher,
-      policy: passwords,
-      clock,
-      takeOver: async (row) => await userTokens?.takeOver(row),
-    }),
-    login: createLogin({
-      store,
-      hasher,
-      clock,
-      limits: new LoginLimits(clock),
-      tenantDefault,
-      async issue(row) {
-        if (!userTokens) throw new TypeError('nobody signs in here')
-        return await userTokens.issue(row)
-      },
-    }),
+    users: createUsers(places),
+    login: createLogin(places),
+    changePassword: changeOwnPassword(places),
     async logout({ id, kind, expiresAt }) {
       if (!userTokens || kind !== 'jwt') throw new TypeError('only a sign-in can be signed out')
       return await userTokens.revoke(id, expiresAt ?? clock.now())

@@ -221,6 +221,7 @@ const noPeople: ControlPlaneParts['people'] = {
     listTenants: async () => await Promise.resolve([]),
   },
   login: async () => await Promise.resolve(err(userRefusal('login_failed', 'login', 'wrong'))),
+  changePassword: async () => await Promise.resolve(err(nobody)),
   logout: async () => await Promise.resolve(false),
 }
 

@@ -77,6 +77,19 @@ const argon2 = section(
 const passwords = section('What a new password has to be. It may never be the user name.', {
   minBytes: whole('Least number of bytes.', { min: 8, max: 256 }, { standard: 12 }),
   refuseCommon: flag('Refuse passwords that attackers try first.', { standard: true }),
+  commonFile: optional(
+    path(
+      'A list of your own of passwords to refuse: UTF-8, one a line, at most 16 MiB. SIGHUP reads it again.',
+      {
+        example: './passwords.txt',
+      },
+    ),
+  ),
+  commonFileMode: choice(
+    '`add`: beside the list that comes with Postern. `replace`: in its place.',
+    ['add', 'replace'],
+    { standard: 'add' },
+  ),
 })
 
 const fields = section(
@@ -139,6 +152,10 @@ export const auth = mapped(fields, (value, place, context): AuthSettings | undef
     if (rest.expiresAt !== null && rest.expiresAt <= context.now)
       context.report.warning('config_ignored', at, 'has expired: it lets nobody in')
     tokens.push({ ...rest, name, value: plain, hash, owner: rest.owner ?? name })
+  }
+  if (value.passwords.commonFile !== null && !value.passwords.refuseCommon) {
+    const at = context.places.get('auth.passwords.commonFile') ?? place
+    context.report.warning('config_ignored', at, 'counts for nothing while refuseCommon is false')
   }
   const namespaceProblem = wrongNamespace(value.jwt.namespace)
   if (namespaceProblem !== undefined) {

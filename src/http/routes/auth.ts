@@ -24,7 +24,9 @@ const ME = z.object({
   }),
 })
 
-/** Signing in and out, and who one is. */
+const SIGNED_IN = z.object({ token: z.string(), expires_in: z.int() })
+
+/** Signing in and out, the own password, and who one is. */
 export function authRoutes({ people, audit, clock, observe }: ControlPlaneParts): readonly Route[] {
   const logins = recordLogins(audit, clock, observe)
   return [
@@ -43,7 +45,7 @@ export function authRoutes({ people, audit, clock, observe }: ControlPlaneParts)
         }),
         status: 200,
         description: 'A token (JWT) for `Authorization: Bearer`, and the seconds it is good for.',
-        reply: z.object({ token: z.string(), expires_in: z.int() }),
+        reply: SIGNED_IN,
         refusals: [
           'invalid_request',
           'login_failed',
@@ -61,6 +63,7 @@ export function authRoutes({ people, audit, clock, observe }: ControlPlaneParts)
           name,
           password: new Secret(body.password),
           address: context.remoteAddress,
+          signal: context.signal,
           ...(body.tenant_id === undefined ? {} : { tenant: body.tenant_id }),
         })
         if (!answer.ok) {
@@ -102,6 +105,41 @@ export function authRoutes({ people, audit, clock, observe }: ControlPlaneParts)
             },
           },
         })
+      },
+    ),
+    defineRoute(
+      {
+        method: 'POST',
+        path: '/api/v1/auth/password',
+        name: 'auth.password',
+        summary: 'Changes the own password; ends every token (JWT) of the user, and answers with a fresh one',
+        access: 'anyone',
+        administers: true,
+        body: z.strictObject({ current_password: PASSWORD, new_password: PASSWORD }),
+        status: 200,
+        description: 'A token in place of the one that the request was sent with.',
+        reply: SIGNED_IN,
+        refusals: ['invalid_request', 'invalid_arguments', 'conflict', 'too_many_requests'],
+      },
+      async ({ caller: { principal, credential }, body, context }) => {
+        if (credential.kind !== 'jwt') {
+          return err(
+            refusal('conflict', 'auth.password', 'this credential did not come from a sign-in', {
+              allowed: 'sign in first: POST /api/v1/auth/login',
+            }),
+          )
+        }
+        const changed = await people.changePassword({
+          userId: principal.id,
+          current: new Secret(body.current_password),
+          next: new Secret(body.new_password),
+          address: context.remoteAddress,
+          signal: context.signal,
+        })
+        if (!changed.ok) return changed
+        const { token, expiresInS } = changed.value
+        const reply = { token: token.reveal(), expires_in: expiresInS }
+        return ok({ status: 200, body: reply, target: principal.id })
       },
     ),
     defineRoute(

@@ -54,6 +54,44 @@ describe('password hashes', () => {
   })
 })
 
+describe('the threads', () => {
+  it('X9 leave the event loop free while every core hashes', async () => {
+    const hasher = new PasswordHasher(COST, 2)
+    let turns = 0
+    const count = setInterval(() => (turns += 1), 1)
+    const answers = await Promise.all(Array.from({ length: 12 }, () => hasher.verify(wrong, undefined)))
+    clearInterval(count)
+    expect(answers).toHaveLength(12)
+    // Six rounds of some 20 ms: a loop that waited for them would have had a turn between two at most.
+    expect(turns).toBeGreaterThan(24)
+    await hasher.close()
+  })
+
+  it('X9 take an IPv6 /64 for one address', async () => {
+    const hasher = new PasswordHasher({ memoryKb: 8, timeCost: 1, parallelism: 1 }, 1)
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, index) =>
+        hasher.verify(wrong, undefined, { address: `2001:db8:1:2::${index + 1}` }),
+      ),
+    )
+    expect(answers.filter((answer) => answer !== null)).toHaveLength(33)
+    await hasher.close()
+  })
+
+  it('X9 hash nothing for somebody who is gone', async () => {
+    const hasher = new PasswordHasher({ memoryKb: 4_194_304, timeCost: 64, parallelism: 1 }, 1)
+    expect(await hasher.verify(wrong, undefined, { wanted: () => false })).toBeNull()
+    await hasher.close()
+  })
+
+  it('X9 report a hash that is none, and go on', async () => {
+    const hasher = new PasswordHasher({ memoryKb: 8, timeCost: 1, parallelism: 1 }, 1)
+    await expect(hasher.verify(wrong, 'no hash at all')).rejects.toThrow('Argon2id')
+    expect(await hasher.verify(wrong, '')).toEqual({ matches: false, outdated: false })
+    await hasher.close()
+  })
+})
+
 describe('the queue', () => {
   it('never runs more than its number, and starts them in order', async () => {
     const queue = new WorkQueue(2, 100, 100)
@@ -83,7 +121,25 @@ describe('the queue', () => {
       })
     const answers = Promise.all([...Array.from({ length: 20 }, () => run('flood')), run('other')])
     await answers
-    expect(done).toEqual(['flood', 'flood', 'flood', 'flood', 'other'])
+    expect(done).toEqual(['flood', 'flood', 'other', 'flood', 'flood'])
+  })
+
+  it('lets the owner with the most waiting give way when no place is left', async () => {
+    const queue = new WorkQueue(1, 4, 4)
+    const done: string[] = []
+    const run = (owner: string): Promise<unknown> =>
+      queue.run(owner, async () => {
+        await new Promise(setImmediate)
+        done.push(owner)
+        return owner
+      })
+    // One runs, four wait: a newcomer gets in, the flood's last one goes, and with all alike nobody gives way.
+    const flood = Array.from({ length: 5 }, () => run('flood'))
+    const others = ['a', 'b', 'c', 'd'].map(run)
+    expect(await Promise.all(flood)).toEqual(['flood', 'flood', null, null, null])
+    expect(await Promise.all(others)).toEqual(['a', 'b', 'c', null])
+    expect(done).toEqual(['flood', 'flood', 'a', 'b', 'c'])
+    expect(await run('flood')).toBe('flood')
   })
 
   it('goes on after a task that fails', async () => {

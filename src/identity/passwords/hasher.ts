@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { availableParallelism } from 'node:os'
-import type { hash, parseOptions, verify } from '@node-rs/argon2'
+import { availableParallelism, totalmem } from 'node:os'
+import type { parseOptions } from '@node-rs/argon2'
 import type { Secret } from '../../lib/secret.ts'
+import { network } from '../network.ts'
+import { type HashReply, HashThreads, type HashTask } from './hash-threads.ts'
 import { WorkQueue } from './work-queue.ts'
 
 /** What a new hash costs (RFC 9106 §3.1). */
@@ -20,11 +22,11 @@ export interface Verified {
   readonly outdated: boolean
 }
 
-/**
- * Argon2id, off the event loop. libuv has four threads by default, which files and name look-ups share: one is
- * left to them, whatever the number of cores.
- */
-const MOST_AT_ONCE = 3
+/** More at once would be more memory for no more hashes than a person or a company needs. */
+const MOST_AT_ONCE = 8
+
+/** Of the machine's memory, what all hashes together may take. */
+const MOST_MEMORY = 1 / 4
 
 /** Hashes that wait, at some 20 ms each; more would wait longer than a person does. */
 const MOST_WAITING = 128
@@ -35,37 +37,48 @@ const MOST_WAITING_PER_ADDRESS = 32
 /** The number of `Argon2id` in the library's enum, which types alone cannot import. */
 const ARGON2ID = 2
 
-interface Argon2 {
-  readonly hash: typeof hash
-  readonly verify: typeof verify
-  readonly parseOptions: typeof parseOptions
+/** One for each core, within bounds: the threads stand behind the event loop, so none is left out for it. */
+export const hashesAtOnce = ({ memoryKb }: Pick<HashCost, 'memoryKb'>): number =>
+  Math.max(
+    1,
+    Math.min(
+      availableParallelism(),
+      MOST_AT_ONCE,
+      Math.floor((totalmem() * MOST_MEMORY) / (memoryKb * 1_024)),
+    ),
+  )
+
+/** A hash in PHC form, of what nobody can know. Comparing with it is as much work as with any other. */
+function dummyHash({ memoryKb, timeCost, parallelism }: HashCost): string {
+  const [salt, hash] = [randomBytes(16), randomBytes(32)].map((bytes) =>
+    bytes.toString('base64').replace(/=+$/, ''),
+  )
+  return `$argon2id$v=19$m=${memoryKb},t=${timeCost},p=${parallelism}$${salt}$${hash}`
 }
 
-/** Makes and verifies password hashes, a bounded number at once. */
+/** Makes and verifies password hashes (Argon2id), off the event loop and a bounded number at once. */
 export class PasswordHasher {
   readonly #cost: HashCost
   readonly #queue: WorkQueue
-  #library: Promise<Argon2> | undefined
-  #dummy: Promise<string> | undefined
+  readonly #threads = new HashThreads()
+  readonly #dummy: string
+  #parse: Promise<typeof parseOptions> | undefined
 
-  constructor(cost: HashCost, atOnce = Math.min(availableParallelism(), MOST_AT_ONCE)) {
+  constructor(cost: HashCost, atOnce = hashesAtOnce(cost)) {
     this.#cost = cost
-    this.#queue = new WorkQueue(Math.max(1, atOnce), MOST_WAITING, MOST_WAITING_PER_ADDRESS)
+    this.#dummy = dummyHash(cost)
+    this.#queue = new WorkQueue(atOnce, MOST_WAITING, MOST_WAITING_PER_ADDRESS)
   }
 
   /** `null` where too much waits already: to be tried again in a moment. */
   async hash(password: Secret, address = ''): Promise<string | null> {
-    const { hash } = await this.#load()
-    const { memoryKb: memoryCost, timeCost, parallelism } = this.#cost
-    const text = password.reveal()
-    return await this.#queue.run(address, async () =>
-      hash(text, { memoryCost, timeCost, parallelism, algorithm: ARGON2ID }),
-    )
+    return await this.#queue.run(network(address), async () => await this.#make(password.reveal()))
   }
 
   /**
-   * Compares with a hash by that hash's own parameters. With `undefined`, for a user who does not exist, it works as
-   * long on a hash that nothing matches. `null` as with `hash`, and where `wanted` says no once its turn has come.
+   * Compares with a hash by that hash's own parameters. With `undefined`, for a user who does not exist or has no
+   * password, it works as long on a hash that nothing matches. `null` as with `hash`, and where `wanted` says no once
+   * its turn has come.
    */
   async verify(
     password: Secret,
@@ -75,18 +88,21 @@ export class PasswordHasher {
       wanted = () => true,
     }: { readonly address?: string; readonly wanted?: () => boolean } = {},
   ): Promise<Verified | null> {
-    const { verify, parseOptions } = await this.#load()
-    const against = stored ?? (await (this.#dummy ??= this.#makeDummy()))
-    const text = password.reveal()
-    return await this.#queue.run(address, async () => {
+    const parse = await (this.#parse ??= import('@node-rs/argon2').then((library) => library.parseOptions))
+    const own = stored === '' ? undefined : stored
+    return await this.#queue.run(network(address), async () => {
       if (!wanted()) return null
-      const matches = await verify(against, text)
-      if (stored === undefined) return { matches: false, outdated: false }
-      return { matches, outdated: matches && !this.#isCurrent(parseOptions(stored)) }
+      const matches = await this.#verify(password.reveal(), own ?? this.#dummy)
+      if (own === undefined) return { matches: false, outdated: false }
+      return { matches, outdated: matches && !this.#isCurrent(parse(own)) }
     })
   }
 
-  #isCurrent(made: ReturnType<Argon2['parseOptions']>): boolean {
+  async close(): Promise<void> {
+    await this.#threads.close()
+  }
+
+  #isCurrent(made: ReturnType<typeof parseOptions>): boolean {
     const { memoryKb, timeCost, parallelism } = this.#cost
     return (
       (made.algorithm as number) === ARGON2ID &&
@@ -96,13 +112,21 @@ export class PasswordHasher {
     )
   }
 
-  async #makeDummy(): Promise<string> {
-    const { hash } = await this.#load()
-    const { memoryKb: memoryCost, timeCost, parallelism } = this.#cost
-    return await hash(randomBytes(32), { memoryCost, timeCost, parallelism, algorithm: ARGON2ID })
+  async #make(password: string): Promise<string> {
+    const reply = await this.#run({ kind: 'hash', password, cost: this.#cost })
+    if (!('hash' in reply)) throw new TypeError('a hash was asked for')
+    return reply.hash
   }
 
-  #load(): Promise<Argon2> {
-    return (this.#library ??= import('@node-rs/argon2'))
+  async #verify(password: string, hash: string): Promise<boolean> {
+    const reply = await this.#run({ kind: 'verify', password, hash })
+    if (!('matches' in reply)) throw new TypeError('a comparison was asked for')
+    return reply.matches
+  }
+
+  async #run(task: HashTask): Promise<Exclude<HashReply, { readonly failed: string }>> {
+    const reply = await this.#threads.run(task)
+    if ('failed' in reply) throw new Error(`Argon2id: ${reply.failed}`)
+    return reply
   }
 }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { commonPasswords } from './common.ts'
+import { CommonLists } from './common.ts'
 import { checkPassword } from './policy.ts'
 
 const POLICY = { minBytes: 12, refuseCommon: true }
-const common = await commonPasswords()
+const common = await new CommonLists(null, () => undefined).load()
 const check = (password: string, names = ['alice'], policy = POLICY): string | null =>
   checkPassword(password, names, policy, common)
 

@@ -1,14 +1,14 @@
-import { sha256Hex } from '../../lib/digest.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Secret } from '../../lib/secret.ts'
 import { replacePasswordHash, type UserRow } from '../../store/users.ts'
 import type { IssuedJwt } from '../jwt/user-tokens.ts'
-import type { Blocked, LoginLimits } from './login-limits.ts'
+import { accountKey } from './account-key.ts'
+import type { LoginLimits } from './login-limits.ts'
 import { tooBusy } from './new-password.ts'
-import { readUserName } from './user-name.ts'
 import type { UserPlaces } from './user-places.ts'
 import { userRefusal, type UserRefusal } from './user-refusal.ts'
 import { findRowsByName } from './users.ts'
+import { waitRefusal } from './wait-refusal.ts'
 
 export interface LoginInput {
   /** A user name or an e-mail address. */
@@ -18,6 +18,8 @@ export interface LoginInput {
   readonly tenant?: string
   /** Where the request comes from. */
   readonly address: string
+  /** Aborted when nobody waits for the answer any more: no hash is computed for it then. */
+  readonly signal?: AbortSignal
 }
 
 export type Login = (input: LoginInput) => Promise<Result<IssuedJwt, UserRefusal>>
@@ -35,19 +37,19 @@ export interface LoginParts extends Pick<UserPlaces, 'store' | 'hasher' | 'clock
  */
 export function createLogin(parts: LoginParts): Login {
   const { store, hasher, limits } = parts
-  return async ({ name, password, tenant, address }) => {
+  return async ({ name, password, tenant, address, signal }) => {
     const account = accountKey(name, tenant)
     const before = limits.blocked(account, address)
-    if (before) return err(wait(before))
+    if (before) return err(waitRefusal(before))
     const row = chosen(await findRowsByName(parts, name, tenant), parts.tenantDefault)
     const verified = await hasher.verify(password, row?.passwordHash, {
       address,
       // Others of this account may have failed while this one waited for its turn.
-      wanted: () => limits.blocked(account, address) === null,
+      wanted: () => signal?.aborted !== true && limits.blocked(account, address) === null,
     })
     if (verified === null) {
       const since = limits.blocked(account, address)
-      return err(since ? wait(since) : tooBusy())
+      return err(since ? waitRefusal(since) : tooBusy())
     }
     if (!row || !verified.matches || row.disabledAt !== null) {
       limits.failed(account, address)
@@ -63,20 +65,9 @@ export function createLogin(parts: LoginParts): Login {
   }
 }
 
-/** The same for every spelling of a name; of a fixed length, whatever was sent. */
-function accountKey(name: string, tenant = ''): string {
-  const read = readUserName(name)
-  return sha256Hex(`${tenant}\n${read.ok ? read.value.name : name}`)
-}
-
 /**
  * Without a tenant: the user of the first tenant, or else the one who has had the name for longest. So no administrator
  * of another tenant can take a name over, or make it ambiguous, by giving it to somebody else.
  */
 const chosen = (rows: readonly UserRow[], tenantDefault: string): UserRow | undefined =>
   rows.find(({ tenant }) => tenant === tenantDefault) ?? rows[0]
-
-const wait = ({ rule, waitMs }: Blocked): UserRefusal =>
-  userRefusal('too_many_requests', rule, 'too many wrong passwords: wait, then try again', {
-    retryAfterS: Math.max(1, Math.ceil(waitMs / 1_000)),
-  })

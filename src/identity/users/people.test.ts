@@ -320,6 +320,74 @@ describe.each([
     expect(await after.authenticate(token)).toMatchObject({ ok: true })
   })
 
+  const changeOwn = (here: Replica, userId: string, current: Secret, next: Secret) =>
+    here.people.changePassword({ userId, current, next, address: '192.0.2.1' })
+
+  it('X6 changing the own password ends every token of the user and gives a fresh one', async () => {
+    const store = await newStore()
+    const file = secretFile()
+    const here = await replica(store, file, manualClock())
+    const there = await replica(store, file, manualClock())
+    const alice = await add(here, 'alice')
+    const tokens = [await signIn(here, 'alice'), await signIn(there, 'alice')]
+    const endings = [await holdOpen(here, tokens[0] as Secret), await holdOpen(there, tokens[1] as Secret)]
+    const changed = await changeOwn(here, alice.id, PASSWORD, OTHER)
+    if (!changed.ok) throw new Error(changed.error.message)
+    for (const ended of endings) await soon(ended).toBe('revoked')
+    for (const token of tokens)
+      expect(await here.authenticate(token)).toMatchObject({ error: { reason: 'revoked' } })
+    expect(await there.authenticate(changed.value.token)).toMatchObject({
+      ok: true,
+      value: { principal: { id: alice.id } },
+    })
+    await expect(signIn(here, 'alice')).rejects.toThrow('login')
+    expect(await signIn(there, 'alice', OTHER)).toBeInstanceOf(Secret)
+  })
+
+  it('X10 the own password is changed by who knows it, within the limits of the sign-in', async () => {
+    const here = await open()
+    const alice = await add(here, 'alice')
+    const wrong = new Secret('no such password at all')
+    const ruleOf = async (current: Secret, next: Secret): Promise<string> => {
+      const answer = await changeOwn(here, alice.id, current, next)
+      return answer.ok ? 'done' : answer.error.rule
+    }
+    // What is wrong with the new one costs no try.
+    for (const next of ['short', 'password123456', 'alice', 'with\0nul in the middle'])
+      expect(await ruleOf(wrong, new Secret(next))).toBe('user.password')
+    expect(await ruleOf(PASSWORD, PASSWORD)).toBe('user.password')
+    for (let at = 0; at < 5; at += 1) expect(await ruleOf(wrong, OTHER)).toBe('auth.password')
+    const waits = await changeOwn(here, alice.id, PASSWORD, OTHER)
+    expect(waits).toMatchObject({
+      ok: false,
+      error: { code: 'too_many_requests', rule: 'login.account', retryAfterS: 1 },
+    })
+    expect(await signIn(here, 'alice')).toBeInstanceOf(Secret)
+    const gone = await here.people.changePassword({
+      userId: '01938a6c-0000-7000-8000-000000000000',
+      current: PASSWORD,
+      next: OTHER,
+      address: '198.51.100.7',
+    })
+    expect(gone).toMatchObject({ ok: false, error: { code: 'conflict' } })
+  })
+
+  it('X6 of two changes of the own password at once, one wins', async () => {
+    const store = await newStore()
+    const file = secretFile()
+    const here = await replica(store, file, manualClock())
+    const there = await replica(store, file, manualClock())
+    const alice = await add(here, 'alice')
+    const third = new Secret('a third horse battery staple')
+    const answers = await Promise.all([
+      changeOwn(here, alice.id, PASSWORD, OTHER),
+      changeOwn(there, alice.id, PASSWORD, third),
+    ])
+    expect(answers.filter(({ ok }) => ok)).toHaveLength(1)
+    const works = await Promise.allSettled([signIn(here, 'alice', OTHER), signIn(here, 'alice', third)])
+    expect(works.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  })
+
   it('X10 holds every path that sets a password to the policy', async () => {
     const here = await open()
     const alice = await add(here, 'christopherine')

@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Store } from '../../store/open.ts'
 import type { UserRow } from '../../store/users.ts'
+import type { CommonLists } from '../passwords/common.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
 import type { PasswordPolicy } from '../passwords/policy.ts'
 
@@ -9,6 +10,7 @@ export interface UserPlaces {
   readonly store: Store
   readonly hasher: PasswordHasher
   readonly policy: PasswordPolicy
+  readonly common: Pick<CommonLists, 'load'>
   readonly clock: Clock
   /** Acts on a row that this process has just written: what the user had open ends before the answer is given. */
   readonly takeOver: (row: UserRow) => Promise<void>
