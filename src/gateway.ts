@@ -25,6 +25,7 @@ import { type Observe, observer } from './observe/observation.ts'
 import { openTraces } from './observe/traces/open.ts'
 import { peopleOptions } from './people-options.ts'
 import { openStore } from './store/open.ts'
+import { storeProbe } from './store/probe.ts'
 import { createAllTools } from './tools/all-tools.ts'
 import { createBackends } from './tools/backend/create.ts'
 import { builtinTools } from './tools/builtin.ts'
@@ -195,6 +196,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       observe,
     })
 
+    let draining = false
+    const health = {
+      store: storeProbe(store, clock),
+      feedHealthy: () => store.feed.healthy(),
+      audit: () => audit.state(),
+      draining: () => draining,
+      startedAt: clock.now(),
+    }
     let url = settings.server.baseUrl ?? ''
     const mcp = createMcpEndpoint({
       pipeline,
@@ -220,6 +229,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       databases,
       identityReady: () => identity.ready(),
       audit,
+      health,
       observe,
       metrics,
       clock,
@@ -245,7 +255,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       control,
     })
 
-    closers.push(() => server.close(limits.drainMs))
+    closers.push(async () => {
+      draining = true
+      await server.close(limits.drainMs)
+    })
     const listening = await server.listen()
     if (url === '') ({ url } = listening)
     // Last, because it is made once ever: a start that fails must not use it up unseen.

@@ -15,7 +15,9 @@ import { appendInThread } from './append-in-thread.ts'
 import { type Append, appendTo } from './append.ts'
 import type { AuditEvent, AuditSink } from './entry.ts'
 import { type AuditVerification, verifyAudit } from './verify.ts'
-import { AuditWriter } from './writer.ts'
+import { type AuditState, AuditWriter } from './writer.ts'
+
+export type { AuditState } from './writer.ts'
 
 export interface AuditOptions {
   readonly bufferEvents: number
@@ -43,6 +45,7 @@ export interface AuditLog extends AuditSink {
   flush(): Promise<void>
   /** Entries in memory; transactions, and the entries in them, that this process wrote. */
   counts(): { readonly waiting: number; readonly flushes: number; readonly written: number }
+  state(): AuditState
   close(): Promise<void>
 }
 
@@ -111,6 +114,7 @@ export function openAudit(
     room: () => writer.room(),
     flush: () => writer.flush(),
     counts: () => writer.counts(),
+    state: () => writer.state(),
     verify: () => verifyAudit(db),
     async search(filter, limit) {
       const rows = await searchInPortions(db, filter, limit + 1)

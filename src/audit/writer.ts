@@ -13,6 +13,18 @@ export interface AuditWriterOptions {
   readonly flushIntervalMs: number
 }
 
+/** How far the record is behind. */
+export interface AuditState {
+  /** Entries in memory. */
+  readonly waiting: number
+  /** No more fit: callers wait, and are refused after some seconds. */
+  readonly full: boolean
+  /** The store did not take the last ones; they are tried again. */
+  readonly failing: boolean
+  /** Milliseconds since the epoch; `null` before the first write of this process. */
+  readonly lastWrittenAt: number | null
+}
+
 /** Written in one transaction: many, because each waits for the disk once. */
 const BATCH_EVENTS = 2_048
 
@@ -40,6 +52,7 @@ export class AuditWriter implements AuditSink {
   readonly #roomSeekers = new Set<() => void>()
   #flushes = 0
   #written = 0
+  #lastWrittenAt: number | null = null
 
   constructor(append: Append, clock: Clock, observe: Observe, options: AuditWriterOptions) {
     this.#append = append
@@ -54,11 +67,19 @@ export class AuditWriter implements AuditSink {
     return { waiting: this.#waiting.count, flushes: this.#flushes, written: this.#written }
   }
 
+  state(): AuditState {
+    return {
+      waiting: this.#waiting.count,
+      full: this.#waiting.count >= this.#options.bufferEvents,
+      failing: this.#isFailing,
+      lastWrittenAt: this.#lastWrittenAt,
+    }
+  }
+
   record(event: AuditEvent): void {
     this.#waiting.push({ at: event.at, entry: entryText(event) })
     // While the store fails, only the timer tries again: not every event anew.
-    const failing = this.#retryMs > FIRST_RETRY_MS
-    if (this.#waiting.hasFullPage && !this.#writing && !failing) void this.#write('full pages')
+    if (this.#waiting.hasFullPage && !this.#writing && !this.#isFailing) void this.#write('full pages')
     this.#schedule(this.#options.flushIntervalMs)
   }
 
@@ -100,6 +121,10 @@ export class AuditWriter implements AuditSink {
     this.#closed = true
     this.#cancelTimer?.()
     await this.flush()
+  }
+
+  get #isFailing(): boolean {
+    return this.#retryMs > FIRST_RETRY_MS
   }
 
   #schedule(delayMs: number): void {
@@ -144,6 +169,7 @@ export class AuditWriter implements AuditSink {
       await this.#append(page)
       this.#flushes += 1
       this.#written += page.count
+      this.#lastWrittenAt = this.#clock.now()
       this.#waiting.removeFirst()
       this.#admitSeekers()
     }

@@ -17,6 +17,7 @@ import type { Pipeline } from '../tools/call.ts'
 import type { StoredCredentials } from '../upstreams/credentials/stored.ts'
 import type { Upstreams } from '../upstreams/upstream.ts'
 import type { ControlContext } from './control-context.ts'
+import type { HealthSource } from './health-source.ts'
 import type { Route, RouteReply } from './define-route.ts'
 import {
   belongsInLog,
@@ -43,6 +44,7 @@ export interface ControlPlaneParts {
   /** False while revocations made elsewhere may arrive late. */
   readonly identityReady: () => boolean
   readonly audit: Pick<AuditLog, 'record' | 'room' | 'search' | 'verify'>
+  readonly health: HealthSource
   readonly observe: Observe
   /** `null` where they are switched off. */
   readonly metrics: Pick<Metrics, 'read'> | null

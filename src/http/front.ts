@@ -19,7 +19,7 @@ import { belongsInLog, faultToWire, refusalToWire, unauthorized, type WireContex
 import { type Exchange, NO_ROUTE } from './exchange.ts'
 import { serveControl } from './serve-control.ts'
 import { serveMcp } from './serve-mcp.ts'
-import { isPublicPath } from './public-paths.ts'
+import { isHealthPath, isPublicPath } from './public-paths.ts'
 import type { BodyLimits } from './read-body.ts'
 import type { AuthenticationRecord } from './record-authentication.ts'
 import { sendReply } from './reply.ts'
@@ -62,7 +62,6 @@ const STEPS: readonly Step[] = [
   checkHostHeader,
   checkOriginHeader,
   authenticate,
-  waitForAudit,
   recordCaller,
   serve,
 ]
@@ -144,8 +143,12 @@ function open(
   return exchange
 }
 
-function refuseWhileDraining(_: Exchange, front: FrontOptions): Outcome {
+function refuseWhileDraining({ target, response }: Exchange, front: FrontOptions): Outcome {
   if (!front.draining()) return undefined
+  if (isHealthPath(target.path)) {
+    response.setHeader('connection', 'close')
+    return undefined
+  }
   throw new Fault('shutting_down', 'Postern is shutting down: try again in a moment', { retryAfterS: 5 })
 }
 
@@ -197,7 +200,25 @@ function authenticate(exchange: Exchange, front: FrontOptions): Outcome | Promis
     return settle({ ok: false, error: { reason: 'malformed' } })
   }
   const answer = front.authenticator.authenticate(authorization)
-  return answer instanceof Promise ? answer.then(settle) : settle(answer)
+  if (!(answer instanceof Promise)) return settle(answer)
+  return isHealthPath(exchange.target.path) ? unlessStuck(answer, settle, front.clock) : answer.then(settle)
+}
+
+/** How long somebody who asks how Postern is waits to be known. Milliseconds. */
+const KNOWN_WITHIN_MS = 2_000
+
+/** While the store is away it cannot be asked who calls: then that is a stranger, who learns of it all the same. */
+async function unlessStuck(
+  answer: Promise<Authentication>,
+  settle: (answer: Authentication) => Outcome,
+  clock: Clock,
+): Promise<Outcome> {
+  const late = Promise.withResolvers<undefined>()
+  const cancel = clock.after(KNOWN_WITHIN_MS, () => {
+    late.resolve(undefined)
+  })
+  const known = await Promise.race([answer.catch(() => undefined), late.promise]).finally(cancel)
+  return known && settle(known)
 }
 
 /** A credential can end while its request is still on the way in, or waits behind others. */
@@ -229,12 +250,17 @@ const asker = ({ id, remoteAddress }: Exchange): { requestId: string; remoteAddr
  * Nobody who is known gets ahead of the record: when it is full, requests wait for it, and nothing of them is
  * recorded before there is room. What strangers do is recorded within bounds of its own.
  */
-function waitForAudit({ caller }: Exchange, front: FrontOptions): Promise<undefined> | undefined {
-  return caller && front.audit.room()?.then(() => undefined)
-}
-
-function recordCaller(exchange: Exchange, front: FrontOptions): Outcome {
-  if (exchange.caller) front.authentications.allowed(asker(exchange), exchange.caller)
+function recordCaller(exchange: Exchange, front: FrontOptions): Outcome | Promise<Outcome> {
+  const { caller } = exchange
+  if (!caller) return undefined
+  const record = (): undefined => {
+    front.authentications.allowed(asker(exchange), caller)
+  }
+  const room = front.audit.room()
+  if (!room) return record()
+  if (!isHealthPath(exchange.target.path)) return room.then(record)
+  // That the record is full is what this caller is about to be told.
+  room.catch(() => undefined)
   return undefined
 }
 

@@ -1,4 +1,9 @@
-const EXACT: ReadonlySet<string> = new Set(['/health', '/api/v1/health', '/api/v1/auth/login'])
+/** Asked by load balancers and by whoever wonders what is wrong: answered whatever is wrong. */
+const HEALTH: ReadonlySet<string> = new Set(
+  ['', '/live', '/ready'].flatMap((end) => [`/health${end}`, `/api/v1/health${end}`]),
+)
+
+const EXACT: ReadonlySet<string> = new Set([...HEALTH, '/api/v1/auth/login'])
 
 const WELL_KNOWN = [
   '/.well-known/oauth-protected-resource',
@@ -19,3 +24,5 @@ export function isPublicPath(path: string | null): boolean {
   if (path === null) return false
   return EXACT.has(path) || WELL_KNOWN.some((known) => path === known || path.startsWith(`${known}/`))
 }
+
+export const isHealthPath = (path: string | null): boolean => path !== null && HEALTH.has(path)

@@ -225,6 +225,16 @@ const noPeople: ControlPlaneParts['people'] = {
   logout: async () => await Promise.resolve(false),
 }
 
+const WELL_STORE = {
+  kind: 'sqlite',
+  reachable: true,
+  latencyMs: 0.1,
+  sizeBytes: 4_096,
+  schemaVersion: 1,
+  readOnly: false,
+  problem: null,
+}
+
 /** The control plane over these small parts, and what it recorded and observed. */
 export function controlParts(clock: Clock, tools = plainTools, servers: readonly SdkServer[] = []) {
   const events: AuditEvent[] = []
@@ -292,6 +302,13 @@ export function controlParts(clock: Clock, tools = plainTools, servers: readonly
       ],
     },
     identityReady: () => true,
+    health: {
+      store: async () => await Promise.resolve(WELL_STORE),
+      feedHealthy: () => true,
+      audit: () => ({ waiting: 0, full: false, failing: false, lastWrittenAt: null }),
+      draining: () => false,
+      startedAt: clock.now(),
+    },
     audit,
     observe,
     metrics: { read: async () => await Promise.resolve({ contentType: 'text/plain', text: 'up 1\n' }) },
