@@ -5,7 +5,7 @@ import type { keys } from './keys.ts'
 import type { Overrides } from './load.ts'
 import { checkServers } from './check-servers.ts'
 import { type MapNode, memberPath, NOWHERE } from './node.ts'
-import type { ServerSettings } from './settings.ts'
+import type { DatabaseSettings, ServerSettings } from './settings.ts'
 import type { Context, Place, ValueOf } from './spec.ts'
 
 type Parts = Partial<ValueOf<typeof keys>>
@@ -64,10 +64,18 @@ function checkNames({ databases, auth }: Parts, overrides: Overrides, context: C
   }
   // Databases that could not be read have no name to compare with.
   if (!databases) return
-  for (const { name: token, databases: allowed } of auth?.tokens ?? []) {
+  const tenantsOf = new Map(databases.map((database) => [database.name, servedTenants(database)]))
+  for (const { name: token, databases: allowed, tenant } of auth?.tokens ?? []) {
     if (allowed === 'all') continue
     const place = at(`${memberPath('auth.tokens', token)}.databases`, context)
     for (const name of allowed) {
+      const tenants = tenantsOf.get(name) ?? 'all'
+      if (tenants !== 'all' && !tenants.includes(tenant))
+        context.report.warning(
+          'config_ignored',
+          place,
+          `names "${name}", which is not open to tenant "${tenant}" of this token: see databases[].tenants`,
+        )
       if (!seen.has(name))
         context.report.problem(
           'config_bad_value',
@@ -80,6 +88,10 @@ function checkNames({ databases, auth }: Parts, overrides: Overrides, context: C
       context.report.warning('config_ignored', place, 'is empty: this token may use no database')
   }
 }
+
+/** A database that does not keep tenants apart is the first tenant's, unless somebody says otherwise. */
+const servedTenants = ({ tenants, tenancy }: DatabaseSettings): 'all' | readonly string[] =>
+  tenants ?? (tenancy === null ? ['default'] : 'all')
 
 async function checkTls(
   server: ServerSettings | undefined,

@@ -129,9 +129,11 @@ databases:
     writer: { user: writer, password: "$env:WRITER|w" }
     statementTimeout: 2m
     maxConnections: 64
+    tenants: [default, acme]
   - name: stock
     host: /var/run/postgresql
     user: reader
+    tenancy: { provisioner: { user: maker, password: $env:MAKER|m } }
 limits: { bodyBytes: 1MiB, rows: 50, drain: 0 }
 audit: { retention: 30d }
 model: { baseUrl: "http://127.0.0.1:11434/v1/", model: small }
@@ -193,6 +195,8 @@ describe('a complete file', () => {
       statementTimeoutMs: 120_000,
       maxConnections: 64,
       maxConnectionsPerCredential: 4,
+      tenants: ['default', 'acme'],
+      tenancy: null,
     })
     expect(shop?.password?.reveal()).toBe('0123')
     expect(shop?.writer?.user).toBe('writer')
@@ -203,7 +207,10 @@ describe('a complete file', () => {
       database: 'reader',
       sslmode: 'prefer',
       password: null,
+      tenants: null,
+      tenancy: { rolePrefix: 'postern', provisioner: { user: 'maker' } },
     })
+    expect(stock?.tenancy?.provisioner?.password?.reveal()).toBe('m')
     expect(settings?.limits).toMatchObject({
       bodyBytes: 1_048_576,
       rows: 50,
@@ -361,6 +368,15 @@ tenants: {}
       'config_conflict',
       'beside writer',
     ],
+    [
+      'databases: [{name: a, user: u, writer: {user: w}, tenancy: {}}]',
+      'config_conflict',
+      'stands beside a writing role',
+    ],
+    ['databases: [{name: a, user: u, tenancy: {rolePrefix: Acme}}]', 'config_bad_value', 'small letters'],
+    ['databases: [{name: a, user: u, tenancy: {rolePrefix: pg_x}}]', 'config_bad_value', 'not with pg_'],
+    ['databases: [{name: a, user: u, tenancy: {provisioner: {}}}]', 'config_missing', 'user'],
+    ['databases: [{name: a, user: u, tenants: {x: y}}]', 'config_wrong_type', 'list'],
     ['databases: [{name: a, user: u, sslRootCert: none.pem}]', 'config_unreadable', 'none.pem'],
     ['databases: [{name: a, user: u, maxConnections: 2}]', 'config_conflict', 'maxConnections (2)'],
     ['databases: {name: a}', 'config_wrong_type', 'put a dash'],

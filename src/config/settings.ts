@@ -95,6 +95,10 @@ export interface DatabaseSettings {
   readonly sslRootCert: string | null
   /** The role that writes run as; `null` when writes use the same role as reads. */
   readonly writer: { readonly user: string; readonly password: Secret | null } | null
+  /** Tenants whose callers may use it; `null`: all of a protected database, otherwise the first tenant's. */
+  readonly tenants: 'all' | readonly string[] | null
+  /** A protected database, where every caller's statements run as a role of their tenant. */
+  readonly tenancy: TenancySettings | null
   /** Start although the role is a superuser. */
   readonly allowSuperuser: boolean
   /** Connections one credential may have open at once. */
@@ -106,6 +110,13 @@ export interface DatabaseSettings {
   readonly acquireTimeoutMs: number
   readonly connectTimeoutMs: number
   readonly statementTimeoutMs: number
+}
+
+export interface TenancySettings {
+  /** What the names of roles and of the schema begin with. */
+  readonly rolePrefix: string
+  /** The role that makes those of a tenant at their first use; `null`: they are made by command only. */
+  readonly provisioner: { readonly user: string; readonly password: Secret | null } | null
 }
 
 /** One MCP server behind Postern. Of the same shape as the options of `src/upstreams`, which gets them as they are. */

@@ -18,6 +18,10 @@ export interface DatabaseOptions {
   readonly sslRootCert?: string | null
   /** The role that writes run as; `null` when writes use the same role as reads. */
   readonly writer: { readonly user: string; readonly password: Secret | null } | null
+  /** Tenants whose callers may use it; absent: all of a protected database, otherwise those of the first tenant. */
+  readonly tenants?: 'all' | readonly string[] | null
+  /** A protected database: statements of callers run as roles of their tenant, `user` reads the catalogue only. */
+  readonly tenancy?: TenancyOptions | null
   /** Serve the database although the role is a superuser. */
   readonly allowSuperuser: boolean
   /** Connections one credential may have open at once, its sessions included. */
@@ -30,6 +34,14 @@ export interface DatabaseOptions {
   readonly acquireTimeoutMs: number
   readonly connectTimeoutMs: number
   readonly statementTimeoutMs: number
+}
+
+/** How the roles of tenants in a protected database are called and made. */
+export interface TenancyOptions {
+  /** `ROLE_PREFIX` of `tenancy/tenant-roles.ts`. */
+  readonly rolePrefix: string
+  /** The role that makes those of a tenant at their first use; `null`: they are made by command only. */
+  readonly provisioner: { readonly user: string; readonly password: Secret | null } | null
 }
 
 /** The part of the limits that concerns databases. */
@@ -54,4 +66,6 @@ export interface DatabaseContext {
   readonly clock: Clock
   readonly observe: Observe
   readonly limits: DatabaseLimits
+  /** `tenantKey` of this installation; needed where a database is protected. */
+  readonly tenantKey?: Uint8Array
 }

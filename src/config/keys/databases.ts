@@ -6,6 +6,7 @@ import {
   choice,
   duration,
   flag,
+  names,
   path,
   secret,
   text,
@@ -33,6 +34,18 @@ const HOUR = 3_600_000
 const writer = section('The role that writes run as.', {
   user: text('Name of the role.', { example: 'app_writer' }),
   password: optional(secret('Its password.', { example: '$env:WRITER_PASSWORD' })),
+})
+
+const tenancy = section('Serve it as a protected database: every caller as a role of their own tenant.', {
+  rolePrefix: text('What the names of these roles and the schema of Postern in it begin with.', {
+    standard: 'postern',
+  }),
+  provisioner: optional(
+    section('The role that makes the roles of a tenant when they are first needed.', {
+      user: text('Name of the role; it needs CREATEROLE.', { example: 'postern_provisioner' }),
+      password: optional(secret('Its password.', { example: '$env:PROVISIONER_PASSWORD' })),
+    }),
+  ),
 })
 
 const fields = section('One PostgreSQL database.', {
@@ -68,6 +81,11 @@ const fields = section('One PostgreSQL database.', {
       harmless: withoutPassword,
     }),
   ),
+  tenants: optional(
+    names('Tenants whose callers may use it.'),
+    '`all` for a protected database, otherwise `[default]`',
+  ),
+  tenancy: optional(tenancy),
   allowSuperuser: flag('Serve the database although the role is a superuser, which no wall can hold.', {
     standard: false,
   }),
@@ -100,6 +118,10 @@ const fields = section('One PostgreSQL database.', {
 })
 
 type Values = ValueOf<typeof fields>
+
+/** Needs no quotes in SQL, and leaves room for the rest of a name of 63 bytes; `src/databases` has the same. */
+const ROLE_PREFIX = /^(?!pg_)[a-z][a-z0-9_]{0,27}$/
+const PREFIX_RULE = 'use small letters, digits and _, starting with a letter and not with pg_, 28 at most'
 
 const NO_URL: PostgresUrl = {
   host: null,
@@ -161,6 +183,19 @@ export const databases = list(
     const sslRootCert =
       rootCertFile === null ? null : readCertificate(rootCertFile, at('sslRootCert'), context)
     if (sslRootCert === undefined) return undefined
+    const prefix = value.tenancy?.rolePrefix
+    if (prefix !== undefined && !ROLE_PREFIX.test(prefix))
+      return wrong(
+        'config_bad_value',
+        'tenancy.rolePrefix',
+        `cannot begin the name of a role: ${PREFIX_RULE}`,
+      )
+    if (value.tenancy !== null && writer !== null)
+      return wrong(
+        'config_conflict',
+        'tenancy',
+        'stands beside a writing role: in a protected database everybody writes as a role of their tenant',
+      )
     if (value.maxConnectionsPerCredential > value.maxConnections)
       return wrong(
         'config_conflict',
@@ -175,6 +210,8 @@ export const databases = list(
       sslmode: pick('sslmode') ?? 'prefer',
       sslRootCert,
       writer,
+      tenants: value.tenants,
+      tenancy: value.tenancy,
       allowSuperuser: value.allowSuperuser,
       maxConnectionsPerCredential: value.maxConnectionsPerCredential,
       maxConnections: value.maxConnections,
