@@ -12,6 +12,8 @@ export const CLI_CODES = [
   'usage',
   'unknown_database',
   'unknown_server',
+  'admin_needed',
+  'not_protectable',
   'input_ended',
   'invalid_answer',
   'cancelled',

@@ -25,6 +25,7 @@ export const COMMAND_GROUPS: readonly (readonly [heading: string, Readonly<Recor
       'tenant list': () => import('./tenant-list.ts'),
     },
   ],
+  ['Databases', { 'database protect': () => import('./database-protect.ts') }],
   [
     'Servers',
     {

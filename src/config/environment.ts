@@ -17,6 +17,7 @@ import { type Row, variableWord } from './rows.ts'
 /** Read by the command line, its launcher or clients: not settings. */
 const OTHERS = new Set([
   'POSTERN_CONFIG',
+  'POSTERN_DATABASE_ADMIN_URL',
   'POSTERN_DEBUG',
   'POSTERN_LAUNCHED',
   'POSTERN_TOKEN',
