@@ -1,33 +1,12 @@
-import { constants } from 'node:fs'
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import { readWhole, type Stamp, UnfitFile } from '../files/read.ts'
 import { TokenFileProblem } from './entry.ts'
 
 /** Some 16,000 tokens. What is longer is refused before it is read. */
 export const LONGEST_TOKEN_FILE = 4 * 1024 * 1024
 
-/** A look at a file that changes with its content: which file it is, how long, when it was changed. */
-export interface Stamp {
-  /** Compares equal only when nothing was changed; `null` when there is no file. */
-  readonly text: string | null
-  readonly inode: string
-  /** Permission bits. */
-  readonly mode: number
-}
-
 export interface TokenFileContent {
   readonly text: string
   readonly stamp: Stamp
-}
-
-/** Follows symbolic links, so that a link that now points elsewhere shows as a change. */
-export async function stampOf(file: string): Promise<Stamp> {
-  try {
-    return toStamp(await stat(file, { bigint: true }))
-  } catch (error) {
-    // A dangling link is a missing file, too: the moment between two swaps looks like this.
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return { text: null, inode: '', mode: 0 }
-    throw error
-  }
 }
 
 /**
@@ -37,34 +16,11 @@ export async function stampOf(file: string): Promise<Stamp> {
  * @throws TokenFileProblem, or the system's error when it cannot be read
  */
 export async function readTokenFile(file: string): Promise<TokenFileContent | undefined> {
-  let handle: FileHandle
   try {
-    // Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
-    handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    const content = await readWhole(file, LONGEST_TOKEN_FILE)
+    return content && { text: decode(content.bytes), stamp: content.stamp }
   } catch (error) {
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return undefined
-    throw error
-  }
-  try {
-    const before = await handle.stat({ bigint: true })
-    if (!before.isFile()) throw new TokenFileProblem('not a regular file')
-    if (before.size > LONGEST_TOKEN_FILE) {
-      throw new TokenFileProblem(`longer than ${LONGEST_TOKEN_FILE / 1024 / 1024} MiB`)
-    }
-    const bytes = Buffer.alloc(Number(before.size) + 1)
-    let length = 0
-    for (;;) {
-      const { bytesRead } = await handle.read(bytes, length, bytes.length - length)
-      if (bytesRead === 0) break
-      length += bytesRead
-      // More than the size that was announced: somebody is writing.
-      if (length === bytes.length) return undefined
-    }
-    const stamp = toStamp(await handle.stat({ bigint: true }))
-    if (stamp.text !== toStamp(before).text) return undefined
-    return { text: decode(bytes.subarray(0, length)), stamp }
-  } finally {
-    await handle.close()
+    throw error instanceof UnfitFile ? new TokenFileProblem(error.message) : error
   }
 }
 
@@ -74,24 +30,4 @@ function decode(bytes: Uint8Array): string {
   } catch {
     throw new TokenFileProblem('not UTF-8 text')
   }
-}
-
-function toStamp(stats: {
-  readonly dev: bigint
-  readonly ino: bigint
-  readonly size: bigint
-  readonly mtimeNs: bigint
-  readonly ctimeNs: bigint
-  readonly mode: bigint
-}): Stamp {
-  const inode = `${stats.dev}:${stats.ino}`
-  return {
-    text: `${inode}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`,
-    inode,
-    mode: Number(stats.mode & 0o777n),
-  }
-}
-
-export function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

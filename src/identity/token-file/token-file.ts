@@ -2,14 +2,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../lib/clock.ts'
 import { Fault } from '../../lib/fault.ts'
 import type { Observe } from '../../observe/observation.ts'
+import { withFileLock } from '../files/lock.ts'
+import { type Stamp, stampOf } from '../files/read.ts'
+import { cannotWrite, replaceFile, resolveTarget } from '../files/replace.ts'
+import { Watch } from '../files/watch.ts'
 import { type FileToken, TokenFileProblem } from './entry.ts'
 import { editTokenFile, type TokenFileEdit } from './edit.ts'
 import { type GoodContent, judgeContent, SETTLE_MS, SUSPICIOUS_SETTLE_MS } from './judge.ts'
-import { withFileLock } from './lock.ts'
 import { parseTokenFile } from './parse.ts'
-import { readTokenFile, type Stamp, stampOf } from './read.ts'
-import { Watch } from './watch.ts'
-import { cannotWrite, resolveTarget, writePrivately } from './write.ts'
+import { readTokenFile } from './read.ts'
+
+const WHAT = 'the token file'
 
 /** A file that is gone for this long is gone on purpose, and with it every token it held. Milliseconds. */
 const GONE_AFTER_MS = 1_000
@@ -87,12 +90,11 @@ export class TokenFile {
   }
 
   async watch(): Promise<void> {
-    this.#watch = new Watch(
-      this.path,
-      () => this.#inTurn(async () => await this.#look()),
-      this.#clock,
-      this.#observe,
-    )
+    this.#watch = new Watch([this.path], () => this.#inTurn(async () => await this.#look()), {
+      clock: this.#clock,
+      observe: this.#observe,
+      where: 'identity.token_file',
+    })
     await this.#watch.start()
   }
 
@@ -103,7 +105,7 @@ export class TokenFile {
    * @throws Fault `config_invalid` when its content cannot be understood, `data_dir_unusable`
    */
   async change(decide: (tokens: readonly FileToken[]) => TokenFileEdit | undefined): Promise<void> {
-    const target = await resolveTarget(this.path)
+    const target = await resolveTarget(WHAT, this.path)
     await this.#inTurn(async () => {
       await withFileLock(target, async () => {
         const text = await this.#readForChange()
@@ -112,7 +114,7 @@ export class TokenFile {
         const next = editTokenFile(text, edit)
         // What is written must be readable again, or nothing is written.
         parseTokenFile(next)
-        await writePrivately(target, next)
+        await replaceFile(target, next, { what: WHAT, mode: 0o600 })
       })
       // This process does not wait for its own watch.
       const content = await readTokenFile(this.path)
@@ -132,7 +134,7 @@ export class TokenFile {
       if ((await stampOf(this.path)).text === null) return ''
     } catch (error) {
       if (error instanceof TokenFileProblem) throw this.#notUnderstood(error)
-      throw cannotWrite(this.path, error)
+      throw cannotWrite(WHAT, this.path, error)
     }
     throw new Fault('data_dir_unusable', `the token file ${this.path} is being written: try again`)
   }

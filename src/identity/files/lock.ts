@@ -19,7 +19,7 @@ const LONGEST_WAIT_MS = 15_000
 export async function withFileLock<T>(file: string, work: () => Promise<T>): Promise<T> {
   const lock = `${file}.lock`
   const giveUpAt = performance.now() + LONGEST_WAIT_MS
-  while (!(await take(lock))) {
+  while (!(await take(lock, file))) {
     await removeIfStale(lock)
     if (performance.now() > giveUpAt) {
       throw new Fault(
@@ -36,7 +36,7 @@ export async function withFileLock<T>(file: string, work: () => Promise<T>): Pro
   }
 }
 
-async function take(lock: string): Promise<boolean> {
+async function take(lock: string, file: string): Promise<boolean> {
   try {
     const handle = await open(lock, 'wx', 0o600)
     await handle.writeFile(`${hostname()} ${process.pid}\n`)
@@ -44,7 +44,7 @@ async function take(lock: string): Promise<boolean> {
     return true
   } catch (error) {
     if (hasCode(error, 'EEXIST')) return false
-    throw new Fault('data_dir_unusable', `the token file cannot be changed: ${lock} cannot be made`, {
+    throw new Fault('data_dir_unusable', `${file} cannot be changed: ${lock} cannot be made`, {
       cause: error,
     })
   }

@@ -5,32 +5,39 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Observe } from '../../observe/observation.ts'
 
 /**
- * The file is looked at this often whatever the system reports: network file systems report nothing, and
- * the number of watches is limited. One look is one stat.
+ * Files are looked at this often whatever the system reports: network file systems report nothing, and
+ * the number of watches is limited. One look is one stat of each.
  */
 const LOOK_EVERY_MS = 25
 
 /**
- * Calls `look` soon after anything happened in the directories that matter (where the path is, and where
- * its links lead), and in any case 40 times a second. Looks never overlap; `look` answers after how many
+ * Calls `look` soon after anything happened in the directories that matter (where the paths are, and where
+ * their links lead), and in any case 40 times a second. Looks never overlap; `look` answers after how many
  * milliseconds it wants to be called again, or `undefined` for the usual time.
  */
 export class Watch {
-  readonly #file: string
+  readonly #files: readonly string[]
   readonly #look: () => Promise<number | undefined>
   readonly #clock: Clock
   readonly #observe: Observe
+  readonly #where: string
   readonly #watchers = new Map<string, FSWatcher>()
   #cancel: (() => void) | undefined
   #looking: Promise<void> | undefined
   #again = false
   #closed = false
 
-  constructor(file: string, look: () => Promise<number | undefined>, clock: Clock, observe: Observe) {
-    this.#file = file
+  /** @param where for the log, should a look fail: `identity.token_file` */
+  constructor(
+    files: readonly string[],
+    look: () => Promise<number | undefined>,
+    parts: { readonly clock: Clock; readonly observe: Observe; readonly where: string },
+  ) {
+    this.#files = files
     this.#look = look
-    this.#clock = clock
-    this.#observe = observe
+    this.#clock = parts.clock
+    this.#observe = parts.observe
+    this.#where = parts.where
   }
 
   async start(): Promise<void> {
@@ -63,7 +70,7 @@ export class Watch {
       .then((delayMs) => {
         next = delayMs ?? LOOK_EVERY_MS
       })
-      .catch((error: unknown) => this.#observe({ kind: 'fault', where: 'identity.token_file', error }))
+      .catch((error: unknown) => this.#observe({ kind: 'fault', where: this.#where, error }))
       .finally(() => {
         this.#looking = undefined
         this.#schedule(this.#again ? 1 : next)
@@ -72,11 +79,13 @@ export class Watch {
 
   /** After a link was swapped the directory it leads to is another one. */
   async #watchDirectories(): Promise<void> {
-    const wanted = new Set([dirname(this.#file)])
-    try {
-      wanted.add(dirname(await realpath(this.#file)))
-    } catch {
-      // No file yet: its own directory is where it will appear.
+    const wanted = new Set(this.#files.map((file) => dirname(file)))
+    for (const file of this.#files) {
+      try {
+        wanted.add(dirname(await realpath(file)))
+      } catch {
+        // No file yet: its own directory is where it will appear.
+      }
     }
     if (this.#closed) return
     for (const [directory, watcher] of this.#watchers) {
