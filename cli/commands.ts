@@ -23,6 +23,8 @@ export const COMMAND_GROUPS: readonly (readonly [heading: string, Readonly<Recor
       'user reset-password': () => import('./user-reset-password.ts'),
       'tenant add': () => import('./tenant-add.ts'),
       'tenant list': () => import('./tenant-list.ts'),
+      'key-ring list': () => import('./key-ring-list.ts'),
+      'key-ring rotate': () => import('./key-ring-rotate.ts'),
     },
   ],
   ['Databases', { 'database protect': () => import('./database-protect.ts') }],

@@ -6,8 +6,10 @@ import type { PeopleOptions } from './identity/open.ts'
 export function peopleOptions({ auth, dataDir }: Pick<Settings, 'auth' | 'dataDir'>): PeopleOptions {
   const { jwt, argon2, passwords } = auth
   const { commonFile: path, commonFileMode: mode } = passwords
+  const secretFile = jwt.secretFile ?? join(dataDir, 'jwt.secret')
+  const keyFile = jwt.keyFile ?? join(dataDir, 'jwt.key')
   return {
-    jwt: { ...jwt, secretFile: jwt.secretFile ?? join(dataDir, 'jwt.secret') },
+    jwt: { ...jwt, secretFile, keyFile },
     argon2,
     passwords,
     ...(path === null ? {} : { commonFile: { path, mode } }),

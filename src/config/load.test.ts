@@ -399,7 +399,7 @@ tenants: {}
       'config_bad_value',
       '(did you mean "shop"?)',
     ],
-    ['auth: {jwt: {algorithm: none}}', 'config_not_available', 'not available in this version'],
+    ['auth: {jwt: {algorithm: none}}', 'config_bad_value', 'use HS256, RS256 or EdDSA'],
     ['auth: {oauth: {}}', 'config_not_available', 'not available in this version'],
     ['tools: {}', 'config_not_available', 'not available in this version'],
     ['tenants: []', 'config_not_available', 'not available in this version'],

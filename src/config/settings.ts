@@ -47,8 +47,11 @@ export interface AuthSettings {
   /** Absolute path of a watched token file; `null` without one. */
   readonly tokenFile: string | null
   readonly jwt: {
+    readonly algorithm: 'HS256' | 'RS256' | 'EdDSA'
     /** Absolute path; `null` for `jwt.secret` in the data directory. */
     readonly secretFile: string | null
+    /** Absolute path; `null` for `jwt.key` in the data directory. */
+    readonly keyFile: string | null
     readonly ttlSeconds: number
     /** Before our own claims: `postern` for `postern.tenant_id`. */
     readonly namespace: string

@@ -3,7 +3,7 @@ const HEALTH: ReadonlySet<string> = new Set(
   ['', '/live', '/ready'].flatMap((end) => [`/health${end}`, `/api/v1/health${end}`]),
 )
 
-const EXACT: ReadonlySet<string> = new Set([...HEALTH, '/api/v1/auth/login'])
+const EXACT: ReadonlySet<string> = new Set([...HEALTH, '/api/v1/auth/login', '/.well-known/jwks.json'])
 
 const WELL_KNOWN = [
   '/.well-known/oauth-protected-resource',

@@ -14,9 +14,9 @@ import type { Credential } from './caller.ts'
 import { Expiries } from './expiries.ts'
 import { findMeant } from './find-token.ts'
 import { IssuedTokens } from './issued-tokens.ts'
-import type { JwtRules } from './jwt/claims.ts'
-import { openKeyRing } from './jwt/key-ring.ts'
-import { openSecretFile } from './jwt/secret-file.ts'
+import { type JwtOptions, keySourceOf } from './jwt/options.ts'
+import { KeyFiles } from './jwt/key-files.ts'
+import type { PublicJwk } from './jwt/key-ring.ts'
 import { UserTokens } from './jwt/user-tokens.ts'
 import { Lifelines } from './lifelines.ts'
 import { listAllTokens } from './list-tokens.ts'
@@ -63,8 +63,7 @@ export interface IdentityOptions {
 }
 
 export interface PeopleOptions {
-  /** `secretFile` is absolute; it is made, with a warning, where it is missing. */
-  readonly jwt: JwtRules & { readonly secretFile: string }
+  readonly jwt: JwtOptions
   readonly argon2: HashCost
   readonly passwords: PasswordPolicy
   /** Passwords to refuse, from a list of the operator's own; absent: those of the package. */
@@ -84,6 +83,8 @@ export interface People {
    * @throws TypeError for a credential of another kind
    */
   logout(credential: Credential): Promise<boolean>
+  /** With which others can verify our JWTs; none where one secret signs and verifies. */
+  publicKeys(): readonly PublicJwk[]
 }
 
 /** Who may call: the authenticator, the tokens behind it, and what lives as long as they do. */
@@ -94,8 +95,8 @@ export interface Identity {
   readonly people: People | null
   readonly lifelines: Lifelines
   /**
-   * Takes over the tokens of a changed configuration, ends those that are gone or changed, and reads the list of
-   * passwords to refuse again.
+   * Takes over the tokens of a changed configuration, and changed keys, ends what is gone or changed, and reads the list
+   * of passwords to refuse again.
    */
   reload(staticTokens: readonly StaticToken[]): void
   /**
@@ -203,6 +204,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     reload(staticTokens) {
       config.replace(readStaticTokens(staticTokens))
       void common.reload()
+      void userTokens?.reloadKeys()
     },
     bootstrapAdmin: () => bootstrapAdmin(places),
     ready: () =>
@@ -215,20 +217,14 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   }
 }
 
-/** @throws Fault `config_invalid`, `data_dir_unusable` for the secret file */
+/** @throws Fault `config_invalid`, `data_dir_unusable` for the files of the keys */
 async function openUserTokens(
   { store, clock, observe }: IdentityOptions,
-  { secretFile, ...rules }: PeopleOptions['jwt'],
+  rules: JwtOptions,
   parts: { readonly lifelines: Lifelines; readonly expiries: Expiries; readonly end: EndCredential },
 ): Promise<UserTokens> {
-  const { secret, made } = await openSecretFile(secretFile)
-  if (made) {
-    observe({
-      kind: 'config.warning',
-      message: `made the JWT secret ${secretFile}, because there was none: whoever signed in before signs in again`,
-    })
-  }
-  return new UserTokens({ store, clock, observe, ...parts, ring: await openKeyRing([secret]), rules })
+  const keys = await KeyFiles.open(keySourceOf(rules), { clock, observe })
+  return new UserTokens({ store, clock, observe, ...parts, keys, rules })
 }
 
 function openPeople(
@@ -256,6 +252,7 @@ function openPeople(
       if (!userTokens || kind !== 'jwt') throw new TypeError('only a sign-in can be signed out')
       return await userTokens.revoke(id, expiresAt ?? clock.now())
     },
+    publicKeys: () => userTokens?.publicKeys() ?? [],
   }
 }
 

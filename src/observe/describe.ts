@@ -73,6 +73,17 @@ export function describe(observation: Observation): Description {
         'warn',
         `${observation.source} can be read by others (mode ${observation.mode}): set it to 0600`,
       )
+    case 'keys.taken_over':
+      return line('info', `Took over the JWT keys of ${observation.source}`, {
+        kid: observation.signing,
+        algorithm: observation.algorithm,
+        retired: observation.retired,
+        gone: observation.gone,
+      })
+    case 'keys.reload_failed':
+      return line('error', `Could not take over ${observation.source}: the JWT keys before stay in force`, {
+        problem: observation.message,
+      })
     case 'credential.ended':
       return line('info', 'Credential ended', {
         credential_id: observation.credentialId,

@@ -56,6 +56,18 @@ export type Observation =
     }
   | { readonly kind: 'tokens.reload_failed'; readonly source: string; readonly message: string }
   | { readonly kind: 'tokens.file_mode'; readonly source: string; readonly mode: string }
+  /** Other keys of JWTs are in force: their `kid`s, never anything of them. */
+  | {
+      readonly kind: 'keys.taken_over'
+      readonly source: string
+      readonly signing: string
+      readonly algorithm: string
+      /** They verify still. */
+      readonly retired: readonly string[]
+      /** What they verified has ended. */
+      readonly gone: readonly string[]
+    }
+  | { readonly kind: 'keys.reload_failed'; readonly source: string; readonly message: string }
   | { readonly kind: 'credential.ended'; readonly credentialId: string; readonly reason: string }
   | { readonly kind: 'store.feed_lost'; readonly message: string }
   | { readonly kind: 'store.feed_restored' }

@@ -223,6 +223,7 @@ const noPeople: ControlPlaneParts['people'] = {
   login: async () => await Promise.resolve(err(userRefusal('login_failed', 'login', 'wrong'))),
   changePassword: async () => await Promise.resolve(err(nobody)),
   logout: async () => await Promise.resolve(false),
+  publicKeys: () => [],
 }
 
 const WELL_STORE = {

@@ -46,24 +46,33 @@ const wrongNamespace = (word: string): string | undefined =>
     ? undefined
     : 'must begin with a letter and hold letters, digits and _ : / . - only'
 
-const jwt = section(
-  'The tokens (JWT) of people who sign in.',
-  {
-    secretFile: optional(
-      path('File with the secret that signs them: 64 random bytes, made with mode 0600 when it is missing.', {
-        example: '/etc/postern/jwt.secret',
-      }),
-      '`jwt.secret` in `dataDir`',
+const jwt = section('The tokens (JWT) of people who sign in.', {
+  algorithm: choice(
+    'How they are signed: with a secret, or with a private key whose public half others may have (`/.well-known/jwks.json`).',
+    ['HS256', 'RS256', 'EdDSA'],
+    { standard: 'HS256' },
+  ),
+  secretFile: optional(
+    path(
+      'File with the secret that signs them with HS256: 64 random bytes, made with mode 0600 when it is missing.',
+      { example: '/etc/postern/jwt.secret' },
     ),
-    ttlSeconds: whole('How long one is good, in seconds.', { min: 60, max: 2_592_000 }, { standard: 3_600 }),
-    namespace: text('What the names of our own claims begin with.', {
-      standard: 'postern',
-    }),
-    issuer: text('`iss`: who issues them; others are refused.', { standard: 'postern' }),
-    audience: text('`aud`: for whom they are; others are refused.', { standard: 'postern' }),
-  },
-  { later: ['algorithm'] },
-)
+    '`jwt.secret` in `dataDir`',
+  ),
+  keyFile: optional(
+    path(
+      'File with the private key that signs them with RS256 or EdDSA: PKCS#8 PEM, made with mode 0600 when it is missing.',
+      { example: '/etc/postern/jwt.key' },
+    ),
+    '`jwt.key` in `dataDir`',
+  ),
+  ttlSeconds: whole('How long one is good, in seconds.', { min: 60, max: 2_592_000 }, { standard: 3_600 }),
+  namespace: text('What the names of our own claims begin with.', {
+    standard: 'postern',
+  }),
+  issuer: text('`iss`: who issues them; others are refused.', { standard: 'postern' }),
+  audience: text('`aud`: for whom they are; others are refused.', { standard: 'postern' }),
+})
 
 const argon2 = section(
   'What hashing a password costs (Argon2id). Older hashes are renewed at the next sign-in.',

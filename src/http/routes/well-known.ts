@@ -11,10 +11,26 @@ const METADATA = z.object({
   bearer_methods_supported: z.array(z.literal('header')),
 })
 
+/** RFC 7517 §5: public keys alone. */
+const KEY_SET = z.object({
+  keys: z.array(
+    z.strictObject({
+      kid: z.string(),
+      use: z.literal('sig'),
+      alg: z.enum(['RS256', 'EdDSA']),
+      kty: z.enum(['RSA', 'OKP']),
+      n: z.string().optional(),
+      e: z.string().optional(),
+      crv: z.string().optional(),
+      x: z.string().optional(),
+    }),
+  ),
+})
+
 const REST = z.strictObject({ resource: z.string() })
 
-/** RFC 9728 metadata, and the answer of RFC 8414 for a server that issues no OAuth tokens. */
-export function wellKnownRoutes({ serverInfo }: ControlPlaneParts): readonly Route[] {
+/** RFC 9728 metadata, the answer of RFC 8414 for a server that issues no OAuth tokens, and the keys of JWTs. */
+export function wellKnownRoutes({ serverInfo, people }: ControlPlaneParts): readonly Route[] {
   const about = {
     method: 'GET',
     access: 'public',
@@ -77,6 +93,26 @@ export function wellKnownRoutes({ serverInfo }: ControlPlaneParts): readonly Rou
         params: REST,
       },
       noServer,
+    ),
+    defineRoute(
+      {
+        method: 'GET',
+        path: '/.well-known/jwks.json',
+        name: 'metadata.keys',
+        summary: 'The public keys with which others can verify the tokens (JWT) of people',
+        access: 'public',
+        status: 200,
+        description: 'A JWK set (RFC 7517 §5); empty with HS256, whose secret is for nobody.',
+        reply: KEY_SET,
+        refusals: [],
+      },
+      () =>
+        ok({
+          status: 200,
+          body: { keys: people.publicKeys() },
+          // A copy that is used without asking again would go on trusting a key that was thrown away.
+          headers: { 'cache-control': 'no-cache' },
+        }),
     ),
   ]
 }

@@ -23,8 +23,5 @@ export interface Claims {
   readonly expiresAt: number
 }
 
-/** Our only algorithm for now: what a token's header says cannot choose another. */
-export const ALGORITHM = 'HS256'
-
 /** `typ`, so that a JWT made for something else with the same key is not taken for a sign-in. */
 export const TYPE = 'JWT'

@@ -1,6 +1,6 @@
 import { SignJWT } from 'jose'
 import { Secret } from '../../lib/secret.ts'
-import { ALGORITHM, type Claims, type JwtRules, TYPE } from './claims.ts'
+import { type Claims, type JwtRules, TYPE } from './claims.ts'
 import type { KeyRing } from './key-ring.ts'
 
 export async function signJwt(claims: Claims, { signing }: KeyRing, rules: JwtRules): Promise<Secret> {
@@ -10,7 +10,7 @@ export async function signJwt(claims: Claims, { signing }: KeyRing, rules: JwtRu
     [`${ns}.admin`]: claims.admin,
     [`${ns}.epoch`]: claims.epoch,
   })
-    .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid: signing.kid })
+    .setProtectedHeader({ alg: signing.algorithm, typ: TYPE, kid: signing.kid })
     .setSubject(claims.userId)
     .setIssuer(rules.issuer)
     .setAudience(rules.audience)

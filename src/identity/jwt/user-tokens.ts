@@ -19,7 +19,8 @@ import type { Lifelines } from '../lifelines.ts'
 import type { EndCredential } from '../loaded-tokens.ts'
 import { levelOfRow } from '../users/user-of-row.ts'
 import type { Claims, JwtRules } from './claims.ts'
-import type { KeyRing } from './key-ring.ts'
+import type { JwtKeys } from './key-files.ts'
+import type { PublicJwk } from './key-ring.ts'
 import { signJwt } from './sign.ts'
 import { verifyJwt } from './verify.ts'
 
@@ -47,6 +48,8 @@ export type JwtAnswer =
 interface Live {
   readonly known: Known
   readonly claims: Claims
+  /** Of the key that verified it. */
+  readonly kid: string
   usedAt: number
 }
 
@@ -61,8 +64,8 @@ export interface IssuedJwt {
 export const looksLikeJwt = (token: string): boolean => /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/.test(token)
 
 /**
- * JWTs of users: signed here, verified, remembered by hash, and ended before their time by the change feed: one by its
- * `jti`, all of a user by the user's epoch.
+ * JWTs of users: signed here, verified, remembered by hash, and ended before their time: by the change feed, one by its
+ * `jti` and all of a user by the user's epoch; and all that a key has verified as the key goes away.
  */
 export class UserTokens {
   readonly #store: Store
@@ -70,7 +73,7 @@ export class UserTokens {
   readonly #end: EndCredential
   readonly #lifelines: Lifelines
   readonly #expiries: Expiries
-  readonly #ring: KeyRing
+  readonly #keys: JwtKeys
   readonly #rules: JwtRules
   readonly #following: Following
   readonly #good = new BoundedMap<string, JwtAnswer & { readonly status: 'known' }>(MOST_KNOWN)
@@ -91,7 +94,7 @@ export class UserTokens {
     readonly lifelines: Lifelines
     readonly expiries: Expiries
     readonly end: EndCredential
-    readonly ring: KeyRing
+    readonly keys: JwtKeys
     readonly rules: JwtRules
   }) {
     this.#store = parts.store
@@ -99,7 +102,7 @@ export class UserTokens {
     this.#lifelines = parts.lifelines
     this.#expiries = parts.expiries
     this.#end = parts.end
-    this.#ring = parts.ring
+    this.#keys = parts.keys
     this.#rules = parts.rules
     this.#following = new Following({
       store: parts.store,
@@ -119,6 +122,9 @@ export class UserTokens {
     const revision = revisions.find(({ topic }) => topic === 'users')?.revision ?? 0
     this.#usersRevision = revision
     this.#revokedRevision = revision
+    await this.#keys.watch(() => {
+      this.#endWithoutKey()
+    })
     this.#sweepLater()
   }
 
@@ -140,7 +146,7 @@ export class UserTokens {
       issuedAt,
       expiresAt: issuedAt + this.#rules.ttlSeconds,
     }
-    const token = await signJwt(claims, this.#ring, this.#rules)
+    const token = await signJwt(claims, this.#keys.ring, this.#rules)
     return { token, expiresInS: this.#rules.ttlSeconds, known: knownOf(claims, row, '') }
   }
 
@@ -149,6 +155,16 @@ export class UserTokens {
     const good = this.#good.get(digest)
     if (good && this.#following.trusts(good.checkedAt, now)) return good
     return this.#revoked.get(digest) ?? this.#ask(token, digest, now)
+  }
+
+  /** For others who verify our tokens; none where one secret signs and verifies. */
+  publicKeys(): readonly PublicJwk[] {
+    return this.#keys.ring.publicKeys(this.#clock.now())
+  }
+
+  /** Looks at the key files at once. */
+  async reloadKeys(): Promise<void> {
+    await this.#keys.refresh()
   }
 
   ready(now: number): boolean {
@@ -174,18 +190,19 @@ export class UserTokens {
 
   async close(): Promise<void> {
     this.#cancelSweep?.()
+    await this.#keys.close()
     await this.#following.close()
   }
 
   async #ask(token: string, digest: string, now: number): Promise<JwtAnswer> {
-    const verified = await verifyJwt(token, this.#ring, this.#rules, now)
+    const verified = await this.#verify(token, now)
     if (!verified.ok) {
       const { reason, jti } = verified.error
       return reason === 'expired' && jti !== undefined
         ? { status: 'expired', credentialId: JWT_ID_PREFIX + jti }
         : { status: 'unknown' }
     }
-    const claims = verified.value
+    const { claims, kid } = verified.value
     for (let attempt = 1; ; attempt += 1) {
       const { generation } = this.#following
       const checkedAt = this.#clock.now()
@@ -195,12 +212,26 @@ export class UserTokens {
       // A change was announced while this was read: it may be from before it. Read again.
       if (generation !== this.#following.generation && attempt < 5) continue
       if (ended) return this.#rememberRevoked(digest, JWT_ID_PREFIX + claims.jti)
+      // The key may have gone away meanwhile, and with it what it had verified.
+      if (!this.#hasKey(kid)) return { status: 'unknown' }
       const known = knownOf(claims, row, digest)
       const answer = { status: 'known', known, checkedAt } as const
       // Under changes without end the freshest read is the answer, but nothing that is kept.
-      if (generation === this.#following.generation) this.#remember(digest, answer, claims)
+      if (generation === this.#following.generation) this.#remember(digest, answer, claims, kid)
       return answer
     }
+  }
+
+  /** A process that was quicker may sign with a key already that this one has not taken over. */
+  async #verify(token: string, now: number): ReturnType<typeof verifyJwt> {
+    const verified = await verifyJwt(token, this.#keys.ring, this.#rules, now)
+    if (verified.ok || verified.error.reason !== 'unknown_key' || !(await this.#keys.refresh()))
+      return verified
+    return await verifyJwt(token, this.#keys.ring, this.#rules, now)
+  }
+
+  #hasKey(kid: string): boolean {
+    return this.#keys.ring.find(kid, this.#clock.now()) !== undefined
   }
 
   #rememberRevoked(digest: string, credentialId: string): JwtAnswer {
@@ -210,10 +241,15 @@ export class UserTokens {
     return answer
   }
 
-  #remember(digest: string, answer: JwtAnswer & { readonly status: 'known' }, claims: Claims): void {
+  #remember(
+    digest: string,
+    answer: JwtAnswer & { readonly status: 'known' },
+    claims: Claims,
+    kid: string,
+  ): void {
     const { id, expiresAt } = answer.known.caller.credential
     this.#good.set(digest, answer)
-    this.#live.set(id, { known: answer.known, claims, usedAt: answer.checkedAt })
+    this.#live.set(id, { known: answer.known, claims, kid, usedAt: answer.checkedAt })
     const ids = this.#byUser.get(claims.userId) ?? new Set()
     this.#byUser.set(claims.userId, ids.add(id))
     this.#expiries.set(id, expiresAt)
@@ -231,6 +267,16 @@ export class UserTokens {
     if (live) this.#rememberRevoked(live.known.hash, credentialId)
     this.#forget(credentialId)
     if (live || this.#lifelines.holds(credentialId)) this.#end(credentialId, 'revoked')
+  }
+
+  /** Not remembered as revoked: a token whose key comes back, from a copy of its file, is as good as before. */
+  #endWithoutKey(): void {
+    for (const [id, { known, kid }] of this.#live) {
+      if (this.#hasKey(kid)) continue
+      this.#good.delete(known.hash)
+      this.#forget(id)
+      this.#end(id, 'revoked')
+    }
   }
 
   #forget(credentialId: string): void {

@@ -1,16 +1,22 @@
-import { errors, jwtVerify, type JWTPayload } from 'jose'
+import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
 import { err, ok, type Result } from '../../lib/result.ts'
-import { ALGORITHM, type Claims, type JwtRules, TYPE } from './claims.ts'
+import { type Claims, type JwtRules, TYPE } from './claims.ts'
 import type { KeyRing } from './key-ring.ts'
 
 export interface JwtProblem {
-  /** `expired`: ours in every other respect. */
-  readonly reason: 'unknown' | 'expired'
+  /** `expired`: ours in every other respect. `unknown_key`: its key is not in the ring, or no more. */
+  readonly reason: 'unknown' | 'unknown_key' | 'expired'
   readonly jti?: string
 }
 
+export interface VerifiedJwt {
+  readonly claims: Claims
+  /** Of the key that verified it. */
+  readonly kid: string
+}
+
 /**
- * Judges a JWT: one algorithm, a key of the ring by its `kid`, `iss`, `aud` and `typ` to the letter, `exp` there and
+ * Judges a JWT: a key of the ring by its `kid`, the one algorithm of that key, `iss`, `aud` and `typ` to the letter, `exp` there and
  * in the future by this very second. The header chooses nothing: `alg: none`, `jwk`, `jku`, `x5u` and `crit` lead
  * nowhere (RFC 8725 §3.1, §3.5).
  *
@@ -21,33 +27,30 @@ export async function verifyJwt(
   ring: KeyRing,
   rules: JwtRules,
   now: number,
-): Promise<Result<Claims, JwtProblem>> {
+): Promise<Result<VerifiedJwt, JwtProblem>> {
   try {
-    const { payload } = await jwtVerify(
-      token,
-      ({ kid }) => {
-        const key = typeof kid === 'string' ? ring.find(kid) : undefined
-        if (!key) throw new errors.JWKSNoMatchingKey()
-        return key
-      },
-      {
-        algorithms: [ALGORITHM],
-        typ: TYPE,
-        issuer: rules.issuer,
-        audience: rules.audience,
-        requiredClaims: ['sub', 'jti', 'iat', 'exp'],
-        clockTolerance: 0,
-        currentDate: new Date(now),
-      },
-    )
+    const { kid } = decodeProtectedHeader(token)
+    const found = typeof kid === 'string' ? ring.find(kid, now) : undefined
+    if (kid === undefined || !found) return err({ reason: 'unknown_key' })
+    const { payload } = await jwtVerify(token, found.key, {
+      // A public key is no secret, and a retired key is of no other algorithm than it was (RFC 8725 §2.1, §3.1).
+      algorithms: [found.algorithm],
+      typ: TYPE,
+      issuer: rules.issuer,
+      audience: rules.audience,
+      requiredClaims: ['sub', 'jti', 'iat', 'exp'],
+      clockTolerance: 0,
+      currentDate: new Date(now),
+    })
     const claims = readClaims(payload, rules.namespace)
-    return claims ? ok(claims) : err({ reason: 'unknown' })
+    return claims ? ok({ claims, kid }) : err({ reason: 'unknown' })
   } catch (error) {
     if (error instanceof errors.JWTExpired) {
       const { jti } = error.payload
       return err({ reason: 'expired', ...(typeof jti === 'string' ? { jti } : {}) })
     }
-    if (error instanceof errors.JOSEError) return err({ reason: 'unknown' })
+    // `TypeError`: what stands before the first dot is no header.
+    if (error instanceof errors.JOSEError || error instanceof TypeError) return err({ reason: 'unknown' })
     throw error
   }
 }
