@@ -80,6 +80,11 @@ export async function withPeople(
             record('user.delete', removed, id, removed.ok ? removed.value.tenant : undefined)
             return removed
           },
+          async removeTenant(id, acting) {
+            const removed = await users.removeTenant(id, acting)
+            record('tenant.delete', removed, id, id)
+            return removed
+          },
           async addTenant(id) {
             const added = await users.addTenant(id)
             record('tenant.add', added, id, id)

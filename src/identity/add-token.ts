@@ -1,5 +1,6 @@
 import { err, ok } from '../lib/result.ts'
-import { entryOf, fileRecord, issueIntoStore } from './issue-token.ts'
+import { isDeletedTenant } from '../store/tenants.ts'
+import { entryOf, fileRecord, issueIntoStore, ofDeletedTenant } from './issue-token.ts'
 import { planToken, type TokenPlan } from './new-token.ts'
 import type { FileToken } from './token-file/entry.ts'
 import type { TokenPlaces } from './token-places.ts'
@@ -11,7 +12,7 @@ export function addToken(places: TokenPlaces): Tokens['add'] {
   return async (input, { into = 'store' } = {}) => {
     const plan = planToken(input, places.tenantDefault, places.clock.now())
     if (!plan.ok) return plan
-    if (into === 'store') return ok(await issueIntoStore(places, plan.value))
+    if (into === 'store') return await issueIntoStore(places, plan.value)
     if (!places.file) {
       return err(
         tokenRefusal('invalid_arguments', 'token.file', 'no token file is configured', {
@@ -19,6 +20,8 @@ export function addToken(places: TokenPlaces): Tokens['add'] {
         }),
       )
     }
+    const { tenant } = plan.value
+    if (await isDeletedTenant(places.store.db, tenant)) return err(ofDeletedTenant(tenant))
     return ok(await issueIntoFile(places, plan.value))
   }
 }

@@ -6,10 +6,13 @@ import type { Authentication, Authenticator, Unauthenticated } from './authentic
 import { parseBearer } from './bearer.ts'
 import type { IssuedAnswer, IssuedTokens } from './issued-tokens.ts'
 import { type JwtAnswer, looksLikeJwt, type UserTokens } from './jwt/user-tokens.ts'
+import type { DeletedTenants } from './deleted-tenants.ts'
 import type { Known } from './known.ts'
 import type { LoadedTokens } from './loaded-tokens.ts'
 import { mayBeToken } from './token-text.ts'
 import type { TokenUses } from './token-uses.ts'
+
+type Answer = Authentication | Promise<Authentication>
 
 const refuse = (reason: Unauthenticated['reason']): Authentication => Object.freeze(err({ reason }))
 
@@ -26,28 +29,35 @@ export function createAuthenticator(parts: {
   readonly issued: IssuedTokens
   /** `null` where nobody signs in. */
   readonly userTokens: Pick<UserTokens, 'find'> | null
+  readonly deletedTenants: Pick<DeletedTenants, 'has'>
   readonly uses: TokenUses
   readonly clock: Clock
 }): Authenticator {
-  const { loaded, issued, userTokens, uses, clock } = parts
+  const { loaded, issued, userTokens, deletedTenants, uses, clock } = parts
 
   /** `digest` is what came; the one in `known` is what a map found. Comparing them is what counts. */
-  const admit = (digest: string, known: Known, now: number): Authentication => {
+  const admit = (digest: string, known: Known, now: number): Answer => {
     if (!digestsEqual(digest, known.hash)) return UNKNOWN
     const { id, kind, expiresAt } = known.caller.credential
     if (expiresAt !== null && expiresAt <= now) return err({ reason: 'expired', credentialId: id })
-    // A sign-in is over within hours, and its date would be kept for years.
-    if (kind !== 'jwt') uses.note(id, now)
-    return ok(known.caller)
+    // Configuration and token file may still name one.
+    const deleted = deletedTenants.has(known.caller.grant.tenant, now)
+    const settle = (isDeleted: boolean): Authentication => {
+      if (isDeleted) return err({ reason: 'revoked', credentialId: id })
+      // A sign-in is over within hours, and its date would be kept for years.
+      if (kind !== 'jwt') uses.note(id, now)
+      return ok(known.caller)
+    }
+    return deleted instanceof Promise ? deleted.then(settle) : settle(deleted)
   }
 
-  const judge = (digest: string, answer: IssuedAnswer, now: number): Authentication => {
+  const judge = (digest: string, answer: IssuedAnswer, now: number): Answer => {
     if (answer.status === 'known') return admit(digest, answer.known, now)
     if (answer.status === 'revoked') return err({ reason: 'revoked', credentialId: answer.credentialId })
     return UNKNOWN
   }
 
-  const judgeJwt = (digest: string, answer: JwtAnswer, now: number): Authentication => {
+  const judgeJwt = (digest: string, answer: JwtAnswer, now: number): Answer => {
     if (answer.status === 'known') return admit(digest, answer.known, now)
     if (answer.status === 'unknown') return UNKNOWN
     return err({ reason: answer.status, credentialId: answer.credentialId })

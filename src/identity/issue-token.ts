@@ -1,3 +1,5 @@
+import { err, ok, type Result } from '../lib/result.ts'
+import { isDeletedTenant } from '../store/tenants.ts'
 import { insertToken, type TokenRow } from '../store/tokens.ts'
 import type { Allowed } from './grant.ts'
 import { knownFromRow } from './issued-tokens.ts'
@@ -6,6 +8,7 @@ import type { TokenPlan } from './new-token.ts'
 import type { FileToken } from './token-file/entry.ts'
 import { knownFromFile } from './token-file/known.ts'
 import type { TokenPlaces } from './token-places.ts'
+import { tokenRefusal, type TokenRefusal } from './token-refusal.ts'
 import { newToken, newTokenId } from './token-text.ts'
 import type { IssuedToken } from './tokens.ts'
 
@@ -34,16 +37,22 @@ export function rowOf(plan: TokenPlan, hash: string, revision: number): TokenRow
 export async function issueIntoStore(
   { store, issued, clock }: TokenPlaces,
   plan: TokenPlan,
-): Promise<IssuedToken> {
+): Promise<Result<IssuedToken, TokenRefusal>> {
   const { token, hash } = newToken()
   const row = await store.change('tokens', async (trx, revision) => {
+    // Looked at in the transaction: a tenant that is being deleted gets no token after it has lost all of them.
+    if (await isDeletedTenant(trx, plan.tenant)) return undefined
     const fresh = rowOf(plan, hash, revision)
     await insertToken(trx, fresh)
     return fresh
   })
+  if (!row) return err(ofDeletedTenant(plan.tenant))
   await issued.takeOver(row)
-  return { token, record: toRecord(knownFromRow(row), clock.now()) }
+  return ok({ token, record: toRecord(knownFromRow(row), clock.now()) })
 }
+
+export const ofDeletedTenant = (tenant: string): TokenRefusal =>
+  tokenRefusal('conflict', 'token.tenant', `the tenant "${tenant}" was deleted`)
 
 /**
  * The entry of a token that is about to be written into the token file. Its id has the form that users of

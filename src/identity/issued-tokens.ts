@@ -121,6 +121,18 @@ export class IssuedTokens {
     await this.refresh()
   }
 
+  /** Ends everything of a tenant that was deleted. */
+  endTenant(tenant: string): void {
+    for (const [id, { known }] of this.#live) {
+      if (known.caller.grant.tenant !== tenant) continue
+      this.#live.delete(id)
+      this.#good.delete(known.hash)
+      this.#familiar.delete(known.hash)
+      this.#expiries.forget(id)
+      this.#end(id, 'revoked')
+    }
+  }
+
   #apply(row: TokenRow): void {
     this.#bad.delete(row.hash)
     if (row.revokedAt !== null) {

@@ -32,6 +32,11 @@ export class LoadedTokens {
     return this.#byId.size
   }
 
+  /** Ends what is open with tokens of a tenant: one that was deleted, or that nobody can vouch for any more. */
+  endTenants(which: (tenant: string) => boolean, reason: EndReason): void {
+    for (const [id, { caller }] of this.#byId) if (which(caller.grant.tenant)) this.#end(id, reason)
+  }
+
   /** Takes over a new set whole, then ends what is gone, has another value, or has other rights. */
   replace(tokens: readonly Known[]): void {
     const before = this.#byId

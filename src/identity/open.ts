@@ -11,8 +11,10 @@ import type { Authenticator } from './authenticate.ts'
 import { createAuthenticator } from './authenticator.ts'
 import { bootstrapAdmin } from './bootstrap.ts'
 import type { Credential } from './caller.ts'
+import { DeletedTenants } from './deleted-tenants.ts'
 import { Expiries } from './expiries.ts'
 import { findMeant } from './find-token.ts'
+import { FIRST_TENANT } from './first-tenant.ts'
 import { IssuedTokens } from './issued-tokens.ts'
 import { type JwtOptions, keySourceOf } from './jwt/options.ts'
 import { KeyFiles } from './jwt/key-files.ts'
@@ -141,6 +143,24 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const config = new LoadedTokens(end, expiries, clock)
   const fileTokens = new LoadedTokens(end, expiries, clock)
   const uses = new TokenUses(store, clock, observe)
+  const userTokens =
+    serving && options.people
+      ? await openUserTokens(options, options.people.jwt, { lifelines, expiries, end })
+      : null
+  const deletedTenants = new DeletedTenants({
+    store,
+    clock,
+    observe,
+    end(tenant) {
+      for (const loaded of [config, fileTokens]) loaded.endTenants((one) => one === tenant, 'revoked')
+      issued.endTenant(tenant)
+      userTokens?.endTenant(tenant)
+    },
+    unverified() {
+      const others = (tenant: string): boolean => tenant !== FIRST_TENANT
+      for (const loaded of [config, fileTokens]) loaded.endTenants(others, 'changed')
+    },
+  })
   const file =
     options.tokenFile === null
       ? null
@@ -149,10 +169,6 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
           observe,
           take: (tokens) => fileTokens.replace(tokens.map((token) => knownFromFile(token, tenantDefault))),
         })
-  const userTokens =
-    serving && options.people
-      ? await openUserTokens(options, options.people.jwt, { lifelines, expiries, end })
-      : null
   const places: TokenPlaces = { store, issued, config, fileTokens, file, uses, clock, observe, tenantDefault }
 
   const hasher = options.people ? new PasswordHasher(options.people.argon2) : null
@@ -163,12 +179,15 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     expiries.close()
     await file?.close()
     await issued.close()
+    await deletedTenants.close()
     await userTokens?.close()
     await uses.close()
   }
 
   try {
+    await deletedTenants.start()
     config.replace(readStaticTokens(options.staticTokens))
+    if (serving) warnOfDeleted(config, deletedTenants, observe)
     await common.open()
     await file?.open()
     await issued.start()
@@ -187,7 +206,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   let closed = false
   return {
     authenticator: options.enabled
-      ? createAuthenticator({ loaded: [config, fileTokens], issued, userTokens, uses, clock })
+      ? createAuthenticator({ loaded: [config, fileTokens], issued, userTokens, deletedTenants, uses, clock })
       : anonymousAuthenticator(tenantDefault),
     tokens: {
       add: addToken(places),
@@ -198,22 +217,41 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     },
     people:
       options.people && hasher
-        ? openPeople(options, { hasher, common, policy: options.people.passwords }, userTokens)
+        ? openPeople(options, userTokens, {
+            hasher,
+            common,
+            policy: options.people.passwords,
+            takeOverTenant: (tenant) => deletedTenants.takeOver(tenant),
+          })
         : null,
     lifelines,
     reload(staticTokens) {
       config.replace(readStaticTokens(staticTokens))
+      warnOfDeleted(config, deletedTenants, observe)
       void common.reload()
       void userTokens?.reloadKeys()
     },
     bootstrapAdmin: () => bootstrapAdmin(places),
     ready: () =>
-      !closed && issued.ready(clock.now()) && (userTokens === null || userTokens.ready(clock.now())),
+      !closed &&
+      [issued, deletedTenants, ...(userTokens === null ? [] : [userTokens])].every((one) =>
+        one.ready(clock.now()),
+      ),
     async close() {
       closed = true
       lifelines.endAll('shutdown')
       await closeParts()
     },
+  }
+}
+
+/** Silence would be taken for a token that works. */
+function warnOfDeleted(config: LoadedTokens, deleted: DeletedTenants, observe: Observe): void {
+  for (const { caller } of config.all) {
+    const { tenant } = caller.grant
+    if (!deleted.knows(tenant)) continue
+    const message = `the token "${caller.credential.name}" is of the tenant "${tenant}", which was deleted: it lets nobody in`
+    observe({ kind: 'config.warning', message })
   }
 }
 
@@ -229,8 +267,8 @@ async function openUserTokens(
 
 function openPeople(
   { store, clock, tenantDefault }: IdentityOptions,
-  parts: Pick<UserPlaces, 'hasher' | 'common' | 'policy'>,
   userTokens: UserTokens | null,
+  parts: Pick<UserPlaces, 'hasher' | 'common' | 'policy' | 'takeOverTenant'>,
 ): People {
   const places: UserPlaces & LoginParts = {
     ...parts,

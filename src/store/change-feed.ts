@@ -1,5 +1,5 @@
 /** What a change can be about. */
-export type Topic = 'tokens' | 'upstream_credentials' | 'users'
+export type Topic = 'tenants' | 'tokens' | 'upstream_credentials' | 'users'
 
 /**
  * Tells that something in the store changed, whoever changed it: this process or another one. It says

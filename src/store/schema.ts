@@ -69,9 +69,13 @@ export interface UpstreamCredentialsTable {
   revision: number
 }
 
+/** A deleted one keeps its row, and its id. */
 export interface TenantsTable {
   id: string
   created_at: number
+  deleted_at: Generated<number | null>
+  /** The revision of topic `tenants` that deleted it. */
+  revision: Generated<number>
 }
 
 /** People. A deleted one keeps its row without name shape, address and hash, so that every process hears of it. */

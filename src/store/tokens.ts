@@ -130,6 +130,22 @@ export async function revokeToken(
   return row !== undefined
 }
 
+/** Revokes all of a tenant; answers how many there were. */
+export async function revokeTokensOfTenant(
+  db: Kysely<StoreSchema>,
+  tenant: string,
+  revokedAt: number,
+  revision: number,
+): Promise<number> {
+  const updated = await db
+    .updateTable('tokens')
+    .set({ revoked_at: revokedAt, revision })
+    .where('tenant', '=', tenant)
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst()
+  return Number(updated.numUpdatedRows)
+}
+
 /** Names the successor of a token that has none and is not revoked; of two rotations at once one succeeds. */
 export async function replaceToken(
   db: Kysely<StoreSchema>,

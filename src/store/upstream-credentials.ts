@@ -61,6 +61,21 @@ export async function removeUpstreamCredential(
   return row !== undefined
 }
 
+/** The same for all of a tenant. */
+export async function removeUpstreamCredentialsOfTenant(
+  db: Kysely<StoreSchema>,
+  tenant: string,
+  now: number,
+  revision: number,
+): Promise<void> {
+  await db
+    .updateTable('upstream_credentials')
+    .set({ sealed: null, updated_at: now, revision })
+    .where('tenant', '=', tenant)
+    .where('sealed', 'is not', null)
+    .execute()
+}
+
 /** Also one that was removed. */
 export async function findUpstreamCredential(
   db: Kysely<StoreSchema>,

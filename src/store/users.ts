@@ -118,6 +118,29 @@ export async function replacePasswordHash(
     .execute()
 }
 
+/** What deleting a user writes, for all of a tenant; answers how many there were. */
+export async function removeUsersOfTenant(
+  db: Kysely<StoreSchema>,
+  tenant: string,
+  now: number,
+  revision: number,
+): Promise<number> {
+  const updated = await db
+    .updateTable('users')
+    .set((eb) => ({
+      name_shape: null,
+      email: null,
+      password_hash: '',
+      epoch: eb('epoch', '+', 1),
+      deleted_at: now,
+      revision,
+    }))
+    .where('tenant', '=', tenant)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst()
+  return Number(updated.numUpdatedRows)
+}
+
 export async function deleteUsersDeletedBefore(db: Kysely<StoreSchema>, before: number): Promise<void> {
   await db.deleteFrom('users').where('deleted_at', '<', before).execute()
 }

@@ -218,6 +218,7 @@ const noPeople: ControlPlaneParts['people'] = {
     change: async () => await Promise.resolve(err(nobody)),
     remove: async () => await Promise.resolve(err(nobody)),
     addTenant: async () => await Promise.resolve(err(nobody)),
+    removeTenant: async () => await Promise.resolve(err(nobody)),
     listTenants: async () => await Promise.resolve([]),
   },
   login: async () => await Promise.resolve(err(userRefusal('login_failed', 'login', 'wrong'))),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { refusal } from '../../access/refusal.ts'
+import { type Refusal, refusal } from '../../access/refusal.ts'
 import { newUserJson, tenantJson } from '../../identity/users/user-json.ts'
 import { Secret } from '../../lib/secret.ts'
 import { err, ok } from '../../lib/result.ts'
@@ -16,7 +16,13 @@ const NEW_TENANT = z.strictObject({
   email: EMAIL.optional(),
 })
 
-/** Tenants: made by administrators of the first one, each with an administrator of its own. */
+/** The same for a tenant that is there and for one that is not. */
+const firstTenantOnly = (rule: string, own: string): Refusal =>
+  refusal('tenant_not_allowed', rule, 'only administrators of the first tenant make and delete others', {
+    allowed: `tenant ${own}`,
+  })
+
+/** Tenants: made and deleted by administrators of the first one, each with an administrator of its own. */
 export function tenantRoutes({ people }: ControlPlaneParts): readonly Route[] {
   const { users } = people
   return [
@@ -59,18 +65,7 @@ export function tenantRoutes({ people }: ControlPlaneParts): readonly Route[] {
       },
       async ({ caller, body, context }) => {
         const sole = soleTenant(caller)
-        if (sole !== undefined) {
-          return err(
-            refusal(
-              'tenant_not_allowed',
-              'tenant.add',
-              'only administrators of the first tenant make others',
-              {
-                allowed: `tenant ${sole}`,
-              },
-            ),
-          )
-        }
+        if (sole !== undefined) return err(firstTenantOnly('tenant.add', sole))
         const added = await users.add(
           {
             tenant: body.tenant_id,
@@ -84,6 +79,27 @@ export function tenantRoutes({ people }: ControlPlaneParts): readonly Route[] {
         )
         if (!added.ok) return added
         return ok({ status: 201, body: newUserJson(added.value), target: added.value.tenant })
+      },
+    ),
+    defineRoute(
+      {
+        method: 'DELETE',
+        path: '/api/v1/admin/tenants/{id}',
+        name: 'tenant.delete',
+        summary: 'Deletes a tenant with its users and tokens, for ever, and ends what they have open',
+        access: 'admin',
+        administers: true,
+        params: z.strictObject({ id: TENANT }),
+        status: 204,
+        description: 'Done.',
+        reply: z.null(),
+        refusals: ['level_too_low', 'tenant_not_allowed', 'invalid_arguments', 'not_found'],
+      },
+      async ({ caller, params, context }) => {
+        const sole = soleTenant(caller)
+        if (sole !== undefined) return err(firstTenantOnly('tenant.delete', sole))
+        const removed = await users.removeTenant(params.id, actingOf(caller, context))
+        return removed.ok ? ok({ status: 204, body: null, target: removed.value.id }) : removed
       },
     ),
   ]

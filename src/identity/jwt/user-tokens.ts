@@ -188,6 +188,11 @@ export class UserTokens {
     await this.#following.refresh()
   }
 
+  /** Ends everything of a tenant that was deleted. */
+  endTenant(tenant: string): void {
+    for (const [id, { claims }] of this.#live) if (claims.tenant === tenant) this.#endOne(id)
+  }
+
   async close(): Promise<void> {
     this.#cancelSweep?.()
     await this.#keys.close()

@@ -1,10 +1,10 @@
 import { uuidv7 } from 'uuidv7'
 import { err, ok, type Result } from '../../lib/result.ts'
-import { hasTenant, insertTenant } from '../../store/tenants.ts'
+import { hasTenant, insertTenant, isDeletedTenant } from '../../store/tenants.ts'
 import { findTakenBy, insertUser, type UserRow } from '../../store/users.ts'
 import { refuseActing } from './acting.ts'
 import { hashNewPassword } from './new-password.ts'
-import { refuseTenantId } from './tenant-id.ts'
+import { refuseTenantId, takenTenant } from './tenant-id.ts'
 import { LEVEL_OF_ROLE, type NewUser, type Users } from './user.ts'
 import { readEmail, readUserName, type UserName } from './user-name.ts'
 import { userOfRow } from './user-of-row.ts'
@@ -29,7 +29,7 @@ export function addUser(places: UserPlaces): Users['add'] {
         if (refused) return err(refused)
         if (withTenant) {
           if (!(await insertTenant(trx, { id: input.tenant, createdAt: now }))) {
-            return err(userRefusal('conflict', 'tenant.id', `there is a tenant "${input.tenant}" already`))
+            return err(takenTenant(input.tenant, await isDeletedTenant(trx, input.tenant)))
           }
         } else if (!(await hasTenant(trx, input.tenant))) {
           return err(

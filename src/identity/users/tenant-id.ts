@@ -11,3 +11,13 @@ export function refuseTenantId(id: string): UserRefusal | null {
     'the tenant is 1 to 63 small letters, digits, - and _, with a letter or a digit at both ends',
   )
 }
+
+export const takenTenant = (id: string, isDeleted: boolean): UserRefusal =>
+  isDeleted
+    ? userRefusal(
+        'conflict',
+        'tenant.deleted',
+        `the tenant "${id}" was deleted, and its id stays taken: rows in databases may still carry it`,
+        { allowed: 'another id' },
+      )
+    : userRefusal('conflict', 'tenant.id', `there is a tenant "${id}" already`)

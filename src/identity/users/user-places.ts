@@ -14,4 +14,6 @@ export interface UserPlaces {
   readonly clock: Clock
   /** Acts on a row that this process has just written: what the user had open ends before the answer is given. */
   readonly takeOver: (row: UserRow) => Promise<void>
+  /** The same for a tenant that this process has just deleted. */
+  readonly takeOverTenant: (tenant: string) => Promise<void>
 }

@@ -50,6 +50,13 @@ export interface Tenant {
   readonly createdAt: number
 }
 
+/** A tenant that was deleted, and what went with it. */
+export interface RemovedTenant extends Tenant {
+  readonly users: number
+  /** Issued ones that were not revoked before. */
+  readonly tokens: number
+}
+
 /** Who is acting, where the act must fail if that user is an administrator no more when it is written. */
 export interface Acting {
   /** The id of a user; `null` for somebody who is none: a token, the command line. */
@@ -76,6 +83,12 @@ export interface Users {
   change(id: string, tenant: string | undefined, change: UserChange, acting: Acting): Answer<User>
   /** Ends the JWTs of the user at once, on every replica. */
   remove(id: string, tenant: string | undefined, acting: Acting): Answer<User>
+  /** Refused for the id of a deleted one, too: rows in databases may still carry it. */
   addTenant(id: string): Answer<Tenant>
+  /**
+   * Deletes a tenant, its users and its issued tokens for ever, and ends at once, on every replica, whatever any of its
+   * credentials has open; those of configuration and token file are refused from then on. Never the first tenant.
+   */
+  removeTenant(id: string, acting: Acting): Answer<RemovedTenant>
   listTenants(): Promise<readonly Tenant[]>
 }

@@ -1,14 +1,14 @@
 import { err, ok } from '../../lib/result.ts'
-import { insertTenant, listTenants, type TenantRow } from '../../store/tenants.ts'
+import { insertTenant, isDeletedTenant, listTenants, type TenantRow } from '../../store/tenants.ts'
 import { findUserById, findUsersByName, listUsers } from '../../store/users.ts'
 import { addUser } from './add-user.ts'
 import { changeUser, removeUser } from './change-user.ts'
-import { refuseTenantId } from './tenant-id.ts'
+import { removeTenant } from './remove-tenant.ts'
+import { refuseTenantId, takenTenant } from './tenant-id.ts'
 import type { User, Users } from './user.ts'
 import { readEmail, readUserName } from './user-name.ts'
 import { userOfRow } from './user-of-row.ts'
 import type { UserPlaces } from './user-places.ts'
-import { userRefusal } from './user-refusal.ts'
 
 /** Small enough not to hold up the event loop, which SQLite shares. */
 const PAGE_ROWS = 500
@@ -22,6 +22,7 @@ export function createUsers(places: UserPlaces): Users {
     add: addUser(places),
     change: changeUser(places),
     remove: removeUser(places),
+    removeTenant: removeTenant(places),
     async list(tenant) {
       const users: User[] = []
       await pages(async (after) => {
@@ -44,9 +45,7 @@ export function createUsers(places: UserPlaces): Users {
       if (wrong) return err(wrong)
       const tenant = { id, createdAt: clock.now() }
       const made = await store.db.transaction().execute(async (trx) => await insertTenant(trx, tenant))
-      return made
-        ? ok(tenant)
-        : err(userRefusal('conflict', 'tenant.id', `there is a tenant "${id}" already`))
+      return made ? ok(tenant) : err(takenTenant(id, await isDeletedTenant(store.db, id)))
     },
     async listTenants() {
       const tenants: TenantRow[] = []

@@ -4,6 +4,7 @@ import { auditMigration } from './0002-audit.ts'
 import { auditTenantMigration } from './0003-audit-tenant.ts'
 import { upstreamCredentialsMigration } from './0004-upstream-credentials.ts'
 import { usersMigration } from './0005-users.ts'
+import { tenantDeletionMigration } from './0006-tenant-deletion.ts'
 
 /** Every step in order. A new one goes at the end, with the next version. */
 export const migrations: readonly Migration[] = [
@@ -12,4 +13,5 @@ export const migrations: readonly Migration[] = [
   auditTenantMigration,
   upstreamCredentialsMigration,
   usersMigration,
+  tenantDeletionMigration,
 ]
