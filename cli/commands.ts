@@ -23,12 +23,9 @@ export const COMMAND_GROUPS: readonly (readonly [heading: string, Readonly<Recor
       'user reset-password': () => import('./user-reset-password.ts'),
       'tenant add': () => import('./tenant-add.ts'),
       'tenant list': () => import('./tenant-list.ts'),
-<<<<<<< HEAD
       'key-ring list': () => import('./key-ring-list.ts'),
       'key-ring rotate': () => import('./key-ring-rotate.ts'),
-=======
       'tenant delete': () => import('./tenant-delete.ts'),
->>>>>>> f4827b4 (identity: delete a tenant with everything of it, for ever and at once)
     },
   ],
   ['Databases', { 'database protect': () => import('./database-protect.ts') }],
