@@ -79,7 +79,7 @@ describe('the schema of a database', () => {
   test('has views, materialized views and partitioned tables, not their partitions', async () => {
     const catalogue = await current()
     expect(catalogue.find('order_totals')[0]?.kind).toBe('view')
-    expect(catalogue.find('monthly_revenue')[0]?.kind).toBe('materialized view')
+    expect(catalogue.find('monthly_revenue_all')[0]?.kind).toBe('materialized view')
     expect(catalogue.find('metrics')[0]).toMatchObject({ kind: 'partitioned table', estimatedRows: 40_000 })
     expect(catalogue.find('metrics_2026_05')).toEqual([])
     expect(catalogue.incomplete).toBe(false)

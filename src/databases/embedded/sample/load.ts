@@ -1,10 +1,11 @@
 import type { Client } from 'pg'
+import { protectSample } from './protection.ts'
 import { SAMPLE_ROWS } from './rows.ts'
 import { SAMPLE_TABLES } from './tables.ts'
 import { SAMPLE_VIEWS } from './views.ts'
 
 /** Raised whenever the sample changes, so that a data directory of an older Postern is filled anew. */
-export const SAMPLE_VERSION = 1
+export const SAMPLE_VERSION = 2
 
 /** The roles that the sample is read and written as. They own nothing and are no superusers. */
 export const SAMPLE_ROLES = { reader: 'postern_reader', writer: 'postern_writer' } as const
@@ -33,6 +34,7 @@ export async function loadSample(client: Client): Promise<void> {
     await client.query(SAMPLE_ROWS)
     await client.query('SET LOCAL session_replication_role = origin')
     await client.query(SAMPLE_VIEWS)
+    await protectSample(client)
     await client.query(GRANTS)
     await client.query('COMMIT')
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Views and functions of the sample. Views run with the rights of whoever asks, so that row security added later holds. */
+/** Views and functions of the sample. Views run with the rights of whoever asks, so that row security holds in them. */
 export const SAMPLE_VIEWS = `
 CREATE VIEW order_totals WITH (security_invoker = true) AS
 SELECT o.id AS order_id, o.tenant_id, o.customer_id, o.status, o.ordered_at, count(l.line_no) AS lines, coalesce(sum(l.quantity * l.unit_price), 0) AS total
@@ -17,12 +17,12 @@ SELECT c.id AS connection_id, c.tenant_id, c.platform_id, count(a.id) AS assignm
 FROM connections AS c LEFT JOIN assignments AS a ON a.connection_id = c.id GROUP BY c.id;
 COMMENT ON VIEW connection_stats IS 'How many assignments went through each connection, and how they ended';
 
-CREATE MATERIALIZED VIEW monthly_revenue AS
+CREATE MATERIALIZED VIEW monthly_revenue_all AS
 SELECT o.tenant_id, date_trunc('month', o.ordered_at AT TIME ZONE 'UTC')::date AS month, p.category, sum(l.quantity * l.unit_price) AS revenue
 FROM orders AS o JOIN order_lines AS l ON l.order_id = o.id JOIN products AS p ON p.id = l.product_id
 WHERE o.status <> 'cancelled' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
-COMMENT ON MATERIALIZED VIEW monthly_revenue IS 'Revenue in Euro by tenant, month and product category, as of the last refresh';
-CREATE UNIQUE INDEX monthly_revenue_key ON monthly_revenue (tenant_id, month, category);
+COMMENT ON MATERIALIZED VIEW monthly_revenue_all IS 'Revenue of all tenants; tenants see their own in monthly_revenue';
+CREATE UNIQUE INDEX monthly_revenue_key ON monthly_revenue_all (tenant_id, month, category);
 
 CREATE FUNCTION order_total(order_id bigint) RETURNS numeric LANGUAGE sql STABLE PARALLEL SAFE
   RETURN (SELECT coalesce(sum(l.quantity * l.unit_price), 0) FROM order_lines AS l WHERE l.order_id = order_total.order_id);
