@@ -13,16 +13,24 @@ const runsNothing = (): never => {
  * opened, so what servers say of their tools is not known.
  */
 export async function openExplainer(settings: Settings, clock: Clock): Promise<Pick<AllTools, 'explain'>> {
-  const [{ builtinTools }, { runSqlTool }, { createPipeline }, { createBackends }, { createAllTools }] =
-    await Promise.all([
-      import('../src/tools/builtin.ts'),
-      import('../src/tools/run-sql.ts'),
-      import('../src/tools/pipeline.ts'),
-      import('../src/tools/backend/create.ts'),
-      import('../src/tools/all-tools.ts'),
-    ])
+  const [
+    { databaseReach },
+    { builtinTools },
+    { runSqlTool },
+    { createPipeline },
+    { createBackends },
+    { createAllTools },
+  ] = await Promise.all([
+    import('../src/databases/reach.ts'),
+    import('../src/tools/builtin.ts'),
+    import('../src/tools/run-sql.ts'),
+    import('../src/tools/pipeline.ts'),
+    import('../src/tools/backend/create.ts'),
+    import('../src/tools/all-tools.ts'),
+  ])
   const databases = {
     names: settings.databases.map((database) => database.name),
+    reach: databaseReach(settings.databases),
     resolve: runsNothing,
     run: runsNothing,
     stream: runsNothing,
@@ -35,7 +43,7 @@ export async function openExplainer(settings: Settings, clock: Clock): Promise<P
     limits: settings.limits,
   })
   const record = { audit: { record: runsNothing, room: runsNothing }, clock, observe: runsNothing }
-  const own = createPipeline({ tools: [...tools, runSqlTool(databases)], ...record })
+  const own = createPipeline({ tools: [...tools, runSqlTool(databases)], databases, ...record })
   const servers = settings.mcpServers.map((options): Upstream => ({
     name: options.name,
     options,

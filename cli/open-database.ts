@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Gate } from '../src/databases/gate/judge.ts'
 import type { DatabaseOptions, OpenDatabases } from '../src/databases/open.ts'
 import type { Settings } from '../src/config/settings.ts'
@@ -40,16 +41,34 @@ export async function withDatabase<T>(
   work: (opened: OneDatabase) => Promise<T>,
 ): Promise<T> {
   const { openDatabases } = await import('../src/databases/open.ts')
+  const key = options.tenancy == null ? {} : { tenantKey: await tenantKeyOf(settings) }
   const databases = await openDatabases([options], {
     gate,
     lifelines: new Lifelines(),
     clock: invocation.clock,
     observe: createNotices(invocation),
     limits: settings.limits,
+    ...key,
   })
   try {
     return await work({ name: options.name, databases })
   } finally {
     await databases.close()
   }
+}
+
+/** The key that the gateway derives the roles of tenants from. Only the gateway makes one: another would be of no use. */
+async function tenantKeyOf({ dataDir }: Settings): Promise<Uint8Array> {
+  const [{ readKeyFile }, { tenantKey }, { Fault }] = await Promise.all([
+    import('../src/lib/key-file.ts'),
+    import('../src/databases/tenancy/tenant-key.ts'),
+    import('../src/lib/fault.ts'),
+  ])
+  const file = join(dataDir, 'secret.key')
+  const secret = await readKeyFile(file)
+  if (secret !== null) return tenantKey(secret)
+  throw new Fault(
+    'config_invalid',
+    `the roles of tenants are derived from the key file ${file}, which is missing: the first start of the gateway makes it`,
+  )
 }

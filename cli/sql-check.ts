@@ -45,7 +45,11 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
   }
   return await withDatabase(invocation, settings, database, gate, async ({ name, databases }) => {
     const { loadGateCatalogue } = await import('../src/databases/gate/catalogue.ts')
-    const catalogue = await loadGateCatalogue((query) => databases.catalogueQuery(name, query))
+    const catalogue = await loadGateCatalogue(
+      (query) => databases.catalogueQuery(name, query),
+      undefined,
+      databases.tenantGroups(name),
+    )
     return show(invocation, gate.judge(sql, catalogue), name)
   })
 }

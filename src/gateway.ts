@@ -6,8 +6,9 @@ import { isTakenOver } from './config/take-over.ts'
 import { type DemoDatabase, startDemoDatabase } from './databases/embedded/demo.ts'
 import { makeGate } from './databases/gate/judge.ts'
 import { openParser } from './databases/gate/parse.ts'
-import { openDatabases } from './databases/open.ts'
+import { type DatabaseOptions, openDatabases } from './databases/open.ts'
 import { openSchemaCatalogues } from './databases/schema/catalogue.ts'
+import { tenantKey } from './databases/tenancy/tenant-key.ts'
 import { traced as tracedDatabases } from './databases/traced.ts'
 import { createControlPlane } from './http/control-plane.ts'
 import { resourceMetadataUrl } from './http/resource-metadata.ts'
@@ -128,7 +129,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
     const { limits } = settings
     const demoDatabases = demo ? demo.databases.map((address) => ({ ...address, ...DEMO_LIMITS })) : []
-    const served = [...settings.databases, ...demoDatabases]
+    const served: readonly DatabaseOptions[] = [...settings.databases, ...demoDatabases]
     const twin = served.find(({ name }, at) => served.findIndex((other) => other.name === name) !== at)
     if (twin) {
       // Otherwise the later one would answer, and take the writes, that were meant for the other.
@@ -137,6 +138,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         `"${twin.name}" names two databases: rename the configured one, or start without --demo`,
       )
     }
+    const keyFile = join(settings.dataDir, 'secret.key')
+    let keyOpened: Promise<Buffer> | undefined
+    // What could not be had is asked for again: the operator may have mended the file.
+    const secretKey = (): Promise<Buffer> =>
+      (keyOpened ??= openKey(keyFile, store, observe).catch((fault: unknown) => {
+        keyOpened = undefined
+        throw fault
+      }))
+    const isProtected = served.some(({ tenancy }) => tenancy !== null && tenancy !== undefined)
     const parser = await openParser()
     const opened = await openDatabases(served, {
       gate: makeGate(parser),
@@ -144,6 +154,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       clock,
       observe,
       limits,
+      ...(isProtected ? { tenantKey: tenantKey(await secretKey()) } : {}),
     })
     const databases = tracedDatabases(opened, tracing)
     closers.push(() => databases.close())
@@ -159,13 +170,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
             model: settings.model ? openModel(settings.model, clock) : null,
             limits,
           })
-    const pipeline = createPipeline({ tools, audit, clock, observe })
+    const pipeline = createPipeline({ tools, databases, audit, clock, observe })
     const serverInfo = { name: settings.server.name, version: version() }
 
-    const keyFile = join(settings.dataDir, 'secret.key')
     const credentials = new StoredCredentials({
       store,
-      key: async () => sealer(await openKey(keyFile, store, observe)),
+      key: async () => sealer(await secretKey()),
       clock,
       observe,
     })

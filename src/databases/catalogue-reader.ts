@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import type { CatalogueRow } from './catalogue-row.ts'
+import type { PoolOwner } from './pool.ts'
 import type { Pools } from './pools.ts'
 import { runExchange } from './run-exchange.ts'
 import { toParameter } from './values.ts'
@@ -11,8 +12,8 @@ export const CATALOGUE_TIMEOUT_MS = 30_000
 const CATALOGUE_BYTES = 256 * 1024 * 1024
 const CATALOGUE_ROWS = 10_000_000
 const NEVER = new AbortController().signal
-/** In the place of a credential's id; no credential is called so. */
-const OWN_POOL = 'postern:catalogue'
+/** In the place of a credential and its tenant; none are called so. */
+export const OWN_POOL: PoolOwner = { credentialId: 'postern:catalogue', tenant: 'postern:none' }
 
 /** Runs queries that Postern itself wrote, on connections where callers' text never runs. */
 export class CatalogueReader {

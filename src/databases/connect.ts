@@ -1,16 +1,10 @@
-import { Client, DatabaseError } from 'pg'
+import { Client, DatabaseError, escapeIdentifier } from 'pg'
 import type { Clock } from '../lib/clock.ts'
-import type { Secret } from '../lib/secret.ts'
 import { cancelRequest } from './cancel-request.ts'
 import { Connection, type ConnectionKind } from './connection.ts'
+import type { Login } from './logins.ts'
 import type { DatabaseOptions } from './options.ts'
 import { type Encryption, tlsPlan } from './tls.ts'
-
-export interface Login {
-  readonly kind: ConnectionKind
-  readonly user: string
-  readonly password: Secret | null
-}
 
 /** A connection on its way; `abort` ends it at once. */
 export interface Connecting {
@@ -21,12 +15,13 @@ export interface Connecting {
 /**
  * Settings that go with the start-up packet. They win over those of the role and of the database, and
  * DISCARD ALL comes back to them. `standard_conforming_strings` makes the server read literals the way the
- * gate's parser does; `search_path` and `TimeZone` stay what the role has.
+ * gate's parser does; `TimeZone` stays what the role has, and so does `search_path` where none is given.
  */
 function startupSettings(
   kind: ConnectionKind,
   statementTimeoutMs: number,
   idleInTransactionMs: number,
+  searchPath: readonly string[] | null,
 ): string {
   const settings = {
     ...(kind === 'read' ? { default_transaction_read_only: 'on' } : {}),
@@ -37,9 +32,10 @@ function startupSettings(
     bytea_output: 'hex',
     extra_float_digits: '1',
     client_min_messages: 'error',
+    ...(searchPath === null ? {} : { search_path: searchPath.map(escapeIdentifier).join(',') }),
   }
   return Object.entries(settings)
-    .map(([name, value]) => `-c ${name}=${value}`)
+    .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\\s]/g, '\\$&')}`)
     .join(' ')
 }
 
@@ -75,6 +71,7 @@ export function connect(
   sessionIdleMs: number,
   clock: Clock,
   track: (cancel: Promise<void>) => void,
+  searchPath: readonly string[] | null = null,
 ): Connecting {
   let current: Client | null = null
   let aborted: Error | null = null
@@ -99,7 +96,7 @@ export function connect(
       sslnegotiation: 'postgres',
       enableChannelBinding: encryption !== false,
       application_name: 'postern',
-      options: startupSettings(login.kind, options.statementTimeoutMs, sessionIdleMs),
+      options: startupSettings(login.kind, options.statementTimeoutMs, sessionIdleMs, searchPath),
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
     })
@@ -126,7 +123,7 @@ export function connect(
       track(cancelled.then(() => undefined))
       return cancelled
     }
-    return new Connection({ kind: login.kind, socket, parameters, cancel })
+    return new Connection({ kind: login.kind, tenant: login.tenant, searchPath, socket, parameters, cancel })
   }
 
   const establish = async (): Promise<Connection> => {

@@ -10,6 +10,9 @@ export type ConnectionKind = 'read' | 'write'
 /** What a connected socket comes with. */
 export interface Established {
   readonly kind: ConnectionKind
+  readonly tenant: string
+  /** The schemas it looks for names in, where that was given at start-up. */
+  readonly searchPath: readonly string[] | null
   readonly socket: Duplex
   /** Parameters that the server reported during start-up. */
   readonly parameters: ReadonlyMap<string, string>
@@ -52,9 +55,15 @@ const GUARDED = new Set([
   'standard_conforming_strings',
 ])
 
+/** The same for a write connection, whose statements may change settings but never whose they are. */
+const GUARDED_IDENTITY = new Set(['session_authorization'])
+
 /** One authenticated connection. It carries one exchange at a time and is never handed on in doubt. */
 export class Connection {
   readonly kind: ConnectionKind
+  /** The tenant it was opened for. Nothing of another one's may run on it. */
+  readonly tenant: string
+  readonly searchPath: readonly string[] | null
   readonly #socket: Duplex
   readonly #cancel: () => Promise<boolean>
   readonly #parameters: Map<string, string>
@@ -72,6 +81,8 @@ export class Connection {
 
   constructor(established: Established) {
     this.kind = established.kind
+    this.tenant = established.tenant
+    this.searchPath = established.searchPath
     this.#socket = established.socket
     this.#cancel = established.cancel
     this.#parameters = new Map(established.parameters)
@@ -257,7 +268,8 @@ export class Connection {
     const [name = '', value = ''] = bytes.toString('utf8', start, end).split('\0')
     const before = this.#parameters.get(name)
     this.#parameters.set(name, value)
-    if (this.kind !== 'read' || before === value || !GUARDED.has(name)) return
+    const guarded = this.kind === 'read' ? GUARDED : GUARDED_IDENTITY
+    if (before === value || !guarded.has(name)) return
     const cancelled = this.#exchange === null ? null : this.#cancel()
     const reason = `${name} changed from "${before ?? ''}" to "${value.slice(0, 64)}"`
     this.#end(reason, { kind: 'changed', parameter: name }, cancelled)

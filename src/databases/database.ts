@@ -1,5 +1,6 @@
 import type { Refusal } from '../access/refusal.ts'
 import type { Caller } from '../identity/caller.ts'
+import type { Allowed, Grant } from '../identity/grant.ts'
 import type { Result } from '../lib/result.ts'
 import type { TraceContext } from '../observe/trace-context.ts'
 import type { RowSink } from './rows/row-sink.ts'
@@ -62,6 +63,8 @@ export interface StreamedStatement extends Statement {
 export interface Databases {
   /** Names of the configured databases, in the order of configuration. */
   readonly names: readonly string[]
+  /** The databases of a grant that its tenant may use; `all` where none is kept from it. */
+  reach(grant: Grant): Allowed
   /** The name a caller means when they name none; a refusal when they may use none. */
   resolve(caller: Caller, name: string | undefined): Result<string, Refusal>
   /**

@@ -3,6 +3,8 @@ import type { GateCatalogue } from './gate/catalogue.ts'
 
 /** A catalogue older than this is compared with the database in the background, by one short query. */
 const FRESH_MS = 5_000
+/** Where what is known also says whether the database may be served: nothing older is used at all. */
+const STALE_MS = 10_000
 /** A refused statement asks for a newer catalogue at most this often. */
 const RETRY_MS = 1_000
 
@@ -10,6 +12,7 @@ const RETRY_MS = 1_000
 export class KnownCatalogue {
   readonly #load: (previous: GateCatalogue | undefined) => Promise<GateCatalogue>
   readonly #clock: Clock
+  readonly #strict: boolean
   #current: GateCatalogue | undefined
   /** Counts the changes made through Postern; `#seen` is how many of them `#current` has certainly seen. */
   #changes = 0
@@ -17,16 +20,26 @@ export class KnownCatalogue {
   #checkedAt = -Infinity
   #loading: Promise<GateCatalogue> | null = null
 
-  /** @param load answers with `previous` when nothing has changed */
-  constructor(load: (previous: GateCatalogue | undefined) => Promise<GateCatalogue>, clock: Clock) {
+  /**
+   * @param load answers with `previous` when nothing has changed
+   * @param strict an old catalogue is not used, nor any after a load that failed: the caller waits for a new one
+   */
+  constructor(
+    load: (previous: GateCatalogue | undefined) => Promise<GateCatalogue>,
+    clock: Clock,
+    strict = false,
+  ) {
     this.#load = load
     this.#clock = clock
+    this.#strict = strict
   }
 
   /** What is known, or `undefined` before the first load. An old one is renewed behind the caller's back. */
   get(): GateCatalogue | undefined {
     if (this.#seen < this.#changes) return undefined
-    if (this.#current !== undefined && this.#clock.now() - this.#checkedAt > FRESH_MS) {
+    const ageMs = this.#clock.now() - this.#checkedAt
+    if (this.#strict && ageMs > STALE_MS) return undefined
+    if (this.#current !== undefined && ageMs > FRESH_MS) {
       // A database that is away will be noticed by the statement itself.
       this.renew().catch(() => undefined)
     }
@@ -55,7 +68,10 @@ export class KnownCatalogue {
     for (;;) {
       const changes = this.#changes
       this.#checkedAt = this.#clock.now()
-      const catalogue = await this.#load(this.#current)
+      const catalogue = await this.#load(this.#current).catch((fault: unknown) => {
+        if (this.#strict) this.#current = undefined
+        throw fault
+      })
       this.#current = catalogue
       this.#seen = changes
       // What changed while it was loading may be missing from it.

@@ -1,12 +1,15 @@
 import { type Refusal, refusal } from '../access/refusal.ts'
 import type { Caller } from '../identity/caller.ts'
+import type { Allowed } from '../identity/grant.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { CatalogueRow } from './catalogue-row.ts'
 import type { Databases } from './database.ts'
 import type { Gate } from './gate/judge.ts'
 import type { DatabaseContext, DatabaseOptions } from './options.ts'
+import { databaseReach } from './reach.ts'
 import { ServedDatabase } from './served-database.ts'
 import type { DatabaseStatus } from './status.ts'
+import type { TenantGroups } from './tenancy/tenant-roles.ts'
 
 export type { CatalogueRow } from './catalogue-row.ts'
 export type { DatabaseContext, DatabaseLimits, DatabaseOptions } from './options.ts'
@@ -16,6 +19,8 @@ export type { DatabaseStatus } from './status.ts'
 export interface OpenDatabases extends Databases {
   /** In the order of configuration. */
   status(): DatabaseStatus[]
+  /** In a protected database, callers have the rights of these groups; `null`: those of the role of `catalogueQuery`. */
+  tenantGroups(database: string): TenantGroups | null
   /**
    * Runs a query that Postern itself wrote on its own read-only connection; never text from a caller.
    * Throws `Fault` (`database_unavailable`) when the database is away.
@@ -37,11 +42,13 @@ export function openDatabases(
   const served = new Map(options.map((each) => [each.name, new ServedDatabase(each, context.gate, context)]))
   for (const database of served.values()) database.start()
 
+  const reach = databaseReach(options)
   const resolve = (caller: Caller, name: string | undefined): Result<string, Refusal> =>
-    resolveDatabase(names, caller, name)
+    resolveDatabase(names, reach(caller.grant), name)
 
   return Promise.resolve({
     names,
+    reach,
     resolve,
     async run(statement) {
       const name = resolve(statement.caller, statement.database)
@@ -56,6 +63,7 @@ export function openDatabases(
       return database === undefined ? err(notConfigured(name.value)) : database.stream(statement)
     },
     status: () => [...served.values()].map((database) => database.status()),
+    tenantGroups: (name) => served.get(name)?.tenantGroups ?? null,
     async catalogueQuery(name, sql, params) {
       const database = served.get(name)
       if (database === undefined) throw new TypeError(`there is no database "${name}"`)
@@ -73,10 +81,10 @@ const notConfigured = (name: string): Refusal =>
 /** A name that the caller may not use is refused alike whether there is such a database or not. */
 function resolveDatabase(
   names: readonly string[],
-  { grant }: Caller,
+  reach: Allowed,
   name: string | undefined,
 ): Result<string, Refusal> {
-  const allowed = grant.databases === 'all' ? names : grant.databases
+  const allowed = reach === 'all' ? names : reach
   const wanted = name ?? allowed[0]
   if (wanted === undefined) {
     return err(
@@ -85,7 +93,7 @@ function resolveDatabase(
         : refusal('database_not_allowed', 'database', 'this credential may use no database'),
     )
   }
-  if (grant.databases !== 'all' && !allowed.includes(wanted)) {
+  if (reach !== 'all' && !allowed.includes(wanted)) {
     return err(
       refusal('database_not_allowed', 'database', `database "${wanted}" is not open to this credential`, {
         allowed: `databases ${allowed.join(', ')}`,

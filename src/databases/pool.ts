@@ -13,6 +13,13 @@ export interface PoolListener {
   gone(pool: Pool, connection: Connection): void
 }
 
+/** Whose connections a pool has. Nothing passes between two of them. */
+export interface PoolOwner {
+  readonly credentialId: string
+  /** Part of it because a static token may be given to another tenant under the same id. */
+  readonly tenant: string
+}
+
 /** A connection on its way. */
 export interface Opening {
   readonly kind: ConnectionKind
@@ -20,11 +27,11 @@ export interface Opening {
 }
 
 /**
- * The connections of one credential to one database. A connection never leaves the pool it was opened for:
- * that, and not a clean-up, is why one credential cannot see what another left behind.
+ * The connections of one credential, in one tenant, to one database. A connection never leaves the pool it was opened
+ * for: that, and not a clean-up, is why one credential cannot see what another left behind.
  */
 export class Pool implements ConnectionOwner {
-  readonly credentialId: string
+  readonly owner: PoolOwner
   /** Free connections, the most recently used last. */
   readonly idle: Readonly<Record<ConnectionKind, Connection[]>> = { read: [], write: [] }
   readonly connections = new Set<Connection>()
@@ -40,8 +47,8 @@ export class Pool implements ConnectionOwner {
   servedAt = 0
   closed = false
 
-  constructor(credentialId: string, now: () => number, listener: PoolListener) {
-    this.credentialId = credentialId
+  constructor(owner: PoolOwner, now: () => number, listener: PoolListener) {
+    this.owner = owner
     this.#now = now
     this.#listener = listener
   }
@@ -79,6 +86,7 @@ export class Pool implements ConnectionOwner {
 
   /** Takes in a connection that has just been opened. */
   add(connection: Connection): void {
+    if (connection.tenant !== this.owner.tenant) throw new TypeError('a connection of another tenant')
     connection.owner = this
     connection.usedAt = this.#now()
     this.connections.add(connection)

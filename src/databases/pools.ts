@@ -5,7 +5,7 @@ import type { Observe } from '../observe/observation.ts'
 import type { Connecting } from './connect.ts'
 import { type Connection, type ConnectionKind, LOST } from './connection.ts'
 import type { EndedBy } from './exchange.ts'
-import { type Opening, Pool } from './pool.ts'
+import { type Opening, Pool, type PoolOwner } from './pool.ts'
 import { type Interrupted, Waiter } from './waiter.ts'
 
 export interface PoolsOptions {
@@ -15,8 +15,10 @@ export interface PoolsOptions {
   readonly idleTimeoutMs: number
   readonly acquireTimeoutMs: number
   readonly sessionIdleMs: number
+  /** Tells a caller nothing of what others use. */
+  readonly discreet: boolean
   /** Throws or rejects with `Fault` when there is no connection to be had. */
-  readonly open: (kind: ConnectionKind) => Connecting
+  readonly open: (kind: ConnectionKind, tenant: string) => Connecting
   /** A connection ended that nobody here has ended: the database may be away. */
   readonly onLost: () => void
   readonly lifelines: Pick<Lifelines, 'hold'>
@@ -32,7 +34,7 @@ const LONGEST_SWEEP_MS = 1_000
 /** When the server has no connection left, the next attempt is made after this time. */
 const RETRY_FULL_MS = 250
 
-/** All pools of one database: one per credential, bounded each and together, served fairly. */
+/** All pools of one database: one per credential and tenant, bounded each and together, served fairly. */
 export class Pools {
   readonly #options: PoolsOptions
   readonly #pools = new Map<string, Pool>()
@@ -72,13 +74,14 @@ export class Pools {
     return count
   }
 
-  /** The pool of a credential; made when there is none. */
-  pool(credentialId: string): Pool {
-    const existing = this.#pools.get(credentialId)
+  /** The pool of a credential in a tenant; made when there is none. */
+  pool(owner: PoolOwner): Pool {
+    const key = keyOf(owner)
+    const existing = this.#pools.get(key)
     if (existing !== undefined) return existing
     if (this.#closed) throw new Fault('shutting_down', 'Postern is shutting down')
     const { clock, lifelines } = this.#options
-    const pool = new Pool(credentialId, () => clock.now(), {
+    const pool = new Pool(owner, () => clock.now(), {
       changed: () => {
         if (this.#waitingPools.size > 0) this.#serve()
       },
@@ -89,10 +92,10 @@ export class Pools {
         this.#gone(pool, connection)
       },
     })
-    this.#pools.set(credentialId, pool)
+    this.#pools.set(key, pool)
     this.#letGo.set(
       pool,
-      lifelines.hold(credentialId, (reason: EndReason) => {
+      lifelines.hold(owner.credentialId, (reason: EndReason) => {
         this.#end(pool, reason)
       }),
     )
@@ -105,11 +108,11 @@ export class Pools {
    * (`database_busy` after the deadline, `database_unavailable`).
    */
   acquire(
-    credentialId: string,
+    owner: PoolOwner,
     kind: ConnectionKind,
     signal: AbortSignal,
   ): Connection | Promise<Connection | Interrupted> {
-    const pool = this.pool(credentialId)
+    const pool = this.pool(owner)
     const free = pool.waiting[kind].length === 0 ? pool.take(kind) : undefined
     if (free !== undefined) return free
     const queue = pool.waiting[kind]
@@ -143,8 +146,9 @@ export class Pools {
   }
 
   #busy(pool: Pool, why: string): Fault {
-    const { database, maxConnections, maxConnectionsPerCredential } = this.#options
-    const held = `this credential uses ${pool.inUse} of ${maxConnectionsPerCredential} connections, all together ${this.#total} of ${maxConnections}`
+    const { database, maxConnections, maxConnectionsPerCredential, discreet } = this.#options
+    const own = `this credential uses ${pool.inUse} of ${maxConnectionsPerCredential} connections`
+    const held = discreet ? own : `${own}, all together ${this.#total} of ${maxConnections}`
     return new Fault('database_busy', `database "${database}" is busy: ${why} (${held})`, { retryAfterS: 1 })
   }
 
@@ -220,7 +224,7 @@ export class Pools {
   #open(pool: Pool, kind: ConnectionKind): void {
     let connecting: Connecting
     try {
-      connecting = this.#options.open(kind)
+      connecting = this.#options.open(kind, pool.owner.tenant)
     } catch (fault) {
       this.#failed(pool, kind, fault)
       return
@@ -300,7 +304,8 @@ export class Pools {
   }
 
   #forget(pool: Pool): void {
-    if (this.#pools.get(pool.credentialId) === pool) this.#pools.delete(pool.credentialId)
+    const key = keyOf(pool.owner)
+    if (this.#pools.get(key) === pool) this.#pools.delete(key)
     this.#letGo.get(pool)?.()
     this.#letGo.delete(pool)
   }
@@ -334,6 +339,9 @@ export class Pools {
     }
   }
 }
+
+/** Neither name is Postern's to choose: what could be read as two owners must not be one key. */
+const keyOf = ({ credentialId, tenant }: PoolOwner): string => JSON.stringify([credentialId, tenant])
 
 const before = (a: Pool, b: Pool): boolean =>
   a.inUse === b.inUse ? a.servedAt < b.servedAt : a.inUse < b.inUse

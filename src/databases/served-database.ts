@@ -11,6 +11,7 @@ import { type GateCatalogue, loadGateCatalogue } from './gate/catalogue.ts'
 import type { Gate, Judged } from './gate/judge.ts'
 import { type AnsweredRows, endedRefusal, judgeAnswer } from './judge-answer.ts'
 import { KnownCatalogue } from './known-catalogue.ts'
+import { configuredLogins } from './logins.ts'
 import { opener } from './opener.ts'
 import type { DatabaseContext, DatabaseOptions } from './options.ts'
 import { planStatement } from './plan.ts'
@@ -20,6 +21,10 @@ import { CATALOGUE_TIMEOUT_MS, CatalogueReader } from './catalogue-reader.ts'
 import { runExchange } from './run-exchange.ts'
 import type { DatabaseStatus } from './status.ts'
 import { takeSession } from './take-session.ts'
+import { checkProtection } from './tenancy/check-protection.ts'
+import { openTenancy, type Tenancy } from './tenancy/tenancy.ts'
+import type { TenantGroups } from './tenancy/tenant-roles.ts'
+import { tenantOpener } from './tenancy/tenant-opener.ts'
 import { TypeNames } from './type-names.ts'
 import { toParameter } from './values.ts'
 import { type Interrupted, isInterrupted } from './waiter.ts'
@@ -27,8 +32,12 @@ import { type Interrupted, isInterrupted } from './waiter.ts'
 /** How much longer than the statement timeout the server may take to say that it has passed. */
 const GRACE_MS = 2_000
 const CATALOGUE_CONNECTIONS = 2
+/** How long callers are answered at once after tenants were found not to be kept apart. */
+const REFUSED_MS = 1_000
 /** How often a database that is away is looked for without a call that needs it. */
 const PROBE_MS = 2_000
+
+const OTHER_PATH = 'names are looked for in other schemas than when it was opened'
 
 /** Statements that leave the catalogue as it is; after any other write, it is read again. */
 const KEEPS_CATALOGUE = new Set([
@@ -61,6 +70,12 @@ export class ServedDatabase {
   readonly #catalogue: KnownCatalogue
   readonly #typeNames: TypeNames
   readonly #cancels = new Set<Promise<void>>()
+  /** `null` where tenants are not kept apart. */
+  readonly #tenancy: Tenancy | null
+  /** Whether tenants were kept apart when it was last looked; until then nothing of theirs runs. */
+  #keptApart = false
+  #refusedAt = -Infinity
+  #searchPath: readonly string[] = []
   #warming: Promise<GateCatalogue> | null = null
   #probing = false
   #closed = false
@@ -73,14 +88,17 @@ export class ServedDatabase {
     const { clock, observe, lifelines, limits } = context
     const { name: database } = options
     this.#availability = new Availability({ database, role: options.user, clock, observe })
+    this.#tenancy = openTenancy(options, context, (cancel) => {
+      this.#track(cancel)
+    })
     const opened = {
       options,
+      loginFor: configuredLogins(options),
       sessionIdleMs: limits.sessionIdleMs,
       availability: this.#availability,
       clock,
       track: (cancel: Promise<void>) => {
-        this.#cancels.add(cancel)
-        void cancel.then(() => this.#cancels.delete(cancel))
+        this.#track(cancel)
       },
       onReached: () => {
         if (this.#availability.state !== 'up') this.#lookAgain()
@@ -91,6 +109,7 @@ export class ServedDatabase {
       idleTimeoutMs: options.idleTimeoutMs,
       acquireTimeoutMs: options.acquireTimeoutMs,
       sessionIdleMs: limits.sessionIdleMs,
+      discreet: this.#tenancy !== null,
       onLost: () => {
         this.#lookAgain()
       },
@@ -101,7 +120,10 @@ export class ServedDatabase {
       ...shared,
       maxConnections: options.maxConnections,
       maxConnectionsPerCredential: options.maxConnectionsPerCredential,
-      open: opener(opened),
+      open:
+        this.#tenancy === null
+          ? opener(opened)
+          : tenantOpener({ ...opened, ...this.#tenancy, searchPath: () => this.#searchPath }),
       lifelines,
     })
     const patient = Math.max(options.statementTimeoutMs, CATALOGUE_TIMEOUT_MS)
@@ -115,10 +137,16 @@ export class ServedDatabase {
     })
     this.#reader = new CatalogueReader(database, this.#own, clock, patient + GRACE_MS)
     this.#catalogue = new KnownCatalogue(
-      (previous) => loadGateCatalogue((sql) => this.catalogueQuery(sql), previous),
+      (previous) => this.#loadCatalogue(previous),
       clock,
+      this.#tenancy !== null,
     )
     this.#typeNames = new TypeNames((sql, params) => this.catalogueQuery(sql, params))
+  }
+
+  /** `null` where tenants are not kept apart. */
+  get tenantGroups(): TenantGroups | null {
+    return this.#tenancy?.roles.groups ?? null
   }
 
   /** Connects in the background; a database that is away does not keep Postern from starting. */
@@ -178,6 +206,36 @@ export class ServedDatabase {
     await Promise.all(this.#cancels)
   }
 
+  #track(cancel: Promise<void>): void {
+    this.#cancels.add(cancel)
+    void cancel.then(() => this.#cancels.delete(cancel))
+  }
+
+  /**
+   * In a protected database nothing is judged by a catalogue that was not looked over for what a tenant could reach
+   * past its row security. What is wrong there is wrong for all: the database is not served until it is mended.
+   */
+  async #loadCatalogue(previous: GateCatalogue | undefined): Promise<GateCatalogue> {
+    const query = (sql: string): Promise<CatalogueRow[]> => this.catalogueQuery(sql)
+    const tenancy = this.#tenancy
+    if (tenancy === null) return loadGateCatalogue(query, previous)
+    const { name } = this.#options
+    const problem = await checkProtection(
+      (sql, params) => this.catalogueQuery(sql, params),
+      tenancy.prefix,
+      name,
+    )
+    this.#keptApart = problem === null
+    if (problem !== null) {
+      this.#refusedAt = this.#context.clock.now()
+      this.#probeLater()
+      throw this.#availability.refuse('read', problem)
+    }
+    const catalogue = await loadGateCatalogue(query, previous, tenancy.roles.groups)
+    this.#searchPath = catalogue.searchPath
+    return catalogue
+  }
+
   #judge({ sql, caller }: Statement): Promise<Result<Judged, Refusal>> | Result<Judged, Refusal> {
     const options = caller.grant.level === 'read-only' ? {} : { writes: true }
     const judge = (catalogue: GateCatalogue): Result<Judged, Refusal> =>
@@ -196,17 +254,36 @@ export class ServedDatabase {
     { access }: Judged,
   ): Promise<Result<Connection | Interrupted, Refusal>> {
     if (signal.aborted) return ok({ interrupted: stoppedBy(signal) })
-    const { id } = caller.credential
+    // Found out while the statement was judged.
+    if (this.#tenancy !== null && !this.#keptApart) throw this.#availability.fault()
+    const owner = { credentialId: caller.credential.id, tenant: caller.grant.tenant }
     if (session === undefined) {
-      return ok(await this.#pools.acquire(id, access === 'read' ? 'read' : 'write', signal))
+      const kind = access === 'read' ? 'read' : 'write'
+      for (;;) {
+        const connection = await this.#pools.acquire(owner, kind, signal)
+        if (isInterrupted(connection) || this.#looksWhereJudged(connection)) return ok(connection)
+        connection.discard(OTHER_PATH)
+      }
     }
     const kind: ConnectionKind = caller.grant.level === 'admin' ? 'write' : 'read'
-    return takeSession(this.#pools, id, session, kind, signal, {
+    const taken = await takeSession(this.#pools, owner, session, kind, signal, {
       database: this.#options.name,
       sessionsPerCredential: this.#context.limits.sessionsPerCredential,
       acquireTimeoutMs: this.#options.acquireTimeoutMs,
       clock: this.#context.clock,
     })
+    if (!taken.ok || isInterrupted(taken.value) || this.#looksWhereJudged(taken.value)) return taken
+    taken.value.discard(OTHER_PATH)
+    return err(endedRefusal('session'))
+  }
+
+  /** Whether PostgreSQL finds on this connection what the gate has found by the same names. */
+  #looksWhereJudged({ searchPath }: Connection): boolean {
+    if (searchPath === null || searchPath === this.#searchPath) return true
+    return (
+      searchPath.length === this.#searchPath.length &&
+      searchPath.every((name, at) => name === this.#searchPath[at])
+    )
   }
 
   async #execute(
@@ -215,13 +292,18 @@ export class ServedDatabase {
     judged: Judged,
     connection: Connection,
   ): Promise<Result<Performed, Refusal>> {
-    const { signal, session, params = [] } = statement
+    const { signal, session, params = [], caller } = statement
+    if (connection.tenant !== caller.grant.tenant) {
+      // Cannot be: its pool is the tenant's. A mistake there must not show anybody somebody else's rows.
+      connection.discard('it is of another tenant than the statement')
+      throw new Fault('internal', 'a connection of another tenant was handed out')
+    }
     if (signal.aborted) {
       connection.giveBack()
       return err(endedRefusal(stoppedBy(signal)))
     }
     const { limits, clock } = this.#context
-    const { statementTimeoutMs, name, user, writer } = this.#options
+    const { statementTimeoutMs, name, user } = this.#options
     const plan = planStatement(judged, {
       kind: connection.kind,
       session: session !== undefined,
@@ -251,7 +333,7 @@ export class ServedDatabase {
       ...(long ? [{ clock, silenceMs: statementTimeoutMs }] : []),
     )
     const durationMs = clock.now() - startedAt
-    const role = connection.kind === 'write' ? (writer?.user ?? user) : user
+    const role = connection.parameter('session_authorization') ?? user
     const rows = judgeAnswer(answer, {
       database: name,
       role,
@@ -287,9 +369,14 @@ export class ServedDatabase {
 
   /** Looks at the role and loads the catalogue; all who need it share one attempt. */
   #warm(): Promise<GateCatalogue> {
+    // What was refused a moment ago is not looked over again for every call.
+    if (this.#context.clock.now() - this.#refusedAt < REFUSED_MS)
+      return Promise.reject(this.#availability.fault())
     this.#warming ??= this.#lookAtRole()
       .then(() => this.#catalogue.renew())
       .then((catalogue) => {
+        // The connection that has seen it was there before: nothing else says that the refusal is over.
+        if (this.#tenancy !== null) this.#availability.reached('read', null)
         this.#availability.up()
         return catalogue
       })

@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { Connection, ConnectionKind } from './connection.ts'
-import type { Pool } from './pool.ts'
+import type { Pool, PoolOwner } from './pool.ts'
 import type { Pools } from './pools.ts'
 import { Session } from './session.ts'
 import { type Interrupted, isInterrupted, Waiter } from './waiter.ts'
@@ -24,13 +24,13 @@ const LOST_KEPT = 4
  */
 export async function takeSession(
   pools: Pools,
-  credentialId: string,
+  owner: PoolOwner,
   name: string,
   kind: ConnectionKind,
   signal: AbortSignal,
   options: SessionOptions,
 ): Promise<Result<Connection | Interrupted, Refusal>> {
-  const pool = pools.pool(credentialId)
+  const pool = pools.pool(owner)
   const existing = pool.sessions.get(name)
   if (existing?.lost != null) {
     pool.sessions.delete(name)
@@ -87,7 +87,7 @@ async function openSession(
     session.lose('it could not be opened')
   }
   try {
-    const connection = await pools.acquire(pool.credentialId, session.kind, signal)
+    const connection = await pools.acquire(pool.owner, session.kind, signal)
     if (isInterrupted(connection)) drop()
     else {
       pool.pinned.set(connection, session)

@@ -40,7 +40,7 @@ export interface ControlPlaneParts {
   readonly credentials: Pick<StoredCredentials, 'get' | 'put' | 'remove' | 'list'>
   readonly tokens: Tokens
   readonly people: People
-  readonly databases: Pick<OpenDatabases, 'names' | 'resolve' | 'run' | 'stream' | 'status'>
+  readonly databases: Pick<OpenDatabases, 'names' | 'reach' | 'resolve' | 'run' | 'stream' | 'status'>
   /** False while revocations made elsewhere may arrive late. */
   readonly identityReady: () => boolean
   readonly audit: Pick<AuditLog, 'record' | 'room' | 'search' | 'verify'>

@@ -116,6 +116,7 @@ export function faultStatus(code: FaultCode): StatusLine {
     case 'store_unavailable':
     case 'database_unavailable':
     case 'database_busy':
+    case 'tenant_not_ready':
     case 'model_unavailable':
     case 'upstream_unavailable':
     case 'upstream_busy':

@@ -25,6 +25,7 @@ export const FAULT_CODES = [
   'store_newer',
   'database_unavailable',
   'database_busy',
+  'tenant_not_ready',
   'model_unavailable',
   'upstream_unavailable',
   'upstream_busy',

@@ -114,6 +114,12 @@ export function describe(observation: Observation): Description {
         database: observation.database,
         problem: observation.message,
       })
+    case 'database.tenant_not_ready':
+      return line('warn', 'A tenant cannot use a protected database', {
+        database: observation.database,
+        tenant: observation.tenant,
+        problem: observation.message,
+      })
     case 'database.role':
       return line(
         observation.powers.length > 0 ? 'warn' : 'info',

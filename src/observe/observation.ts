@@ -85,6 +85,13 @@ export type Observation =
       readonly startupMs: number
     }
   | { readonly kind: 'database.down'; readonly database: string; readonly message: string }
+  /** One tenant cannot log in to a protected database; to all others it is as it was. */
+  | {
+      readonly kind: 'database.tenant_not_ready'
+      readonly database: string
+      readonly tenant: string
+      readonly message: string
+    }
   | {
       readonly kind: 'database.role'
       readonly database: string

@@ -3,7 +3,8 @@ import { type Refusal, refusal } from '../access/refusal.ts'
 import { stoppedBy, stopRefusal } from '../access/stop-refusal.ts'
 import type { AuditEvent, AuditSink } from '../audit/entry.ts'
 import type { Caller } from '../identity/caller.ts'
-import type { Level } from '../identity/grant.ts'
+import type { Databases } from '../databases/database.ts'
+import type { Grant, Level } from '../identity/grant.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Observe } from '../observe/observation.ts'
 import type { Pipeline, ToolCall } from './call.ts'
@@ -13,19 +14,25 @@ import type { ParsedCall, Tool, ToolResult } from './tool.ts'
 
 export interface PipelineParts {
   readonly tools: readonly Tool[]
+  /** Which databases of a grant its tenant may use; without it, all. Whoever runs a statement asks again. */
+  readonly databases?: Pick<Databases, 'reach'>
   readonly audit: AuditSink
   readonly clock: Clock
   readonly observe: Observe
 }
 
 /** Builds the one pipeline that every wire calls: decide, execute, record, in this order, always. */
-export function createPipeline({ tools, audit, clock, observe }: PipelineParts): Pipeline {
+export function createPipeline({ tools, databases, audit, clock, observe }: PipelineParts): Pipeline {
   const byName = new Map(tools.map((tool) => [tool.rule.name, tool]))
   const inOrder = [...byName.values()].sort((a, b) => (a.rule.name < b.rule.name ? -1 : 1))
 
+  const withinReach = (grant: Grant): Grant => {
+    const reach = databases?.reach(grant) ?? grant.databases
+    return reach === grant.databases ? grant : { ...grant, databases: reach }
+  }
   const judge = (caller: Caller, tool: Tool, database: string | undefined) =>
     decide(
-      caller.grant,
+      withinReach(caller.grant),
       caller.credential,
       database === undefined ? { tool: tool.rule } : { tool: tool.rule, database },
       clock.now(),

@@ -28,6 +28,7 @@ const refusedKinds = kinds.filter((kind) => !allowed.has(kind))
 
 /** A catalogue in which every name exists and is harmless: only the shape of the tree decides. */
 const harmless: Names = {
+  sight: () => null,
   function: () => VETTED,
   attribute: () => VETTED,
   operator: () => VETTED,

@@ -129,6 +129,7 @@ export const numberDatabases: Databases = {
     return ok({ ...facts, rowCount: rows.length })
   },
   names: ['main', 'other'],
+  reach: (grant) => grant.databases,
   resolve: (_caller, name) => ok(name ?? 'main'),
   async run({ caller, sql, database = 'main' }: Statement) {
     await Promise.resolve()

@@ -1,3 +1,6 @@
+import { escapeLiteral } from 'pg'
+import type { TenantGroups } from '../tenancy/tenant-roles.ts'
+
 /**
  * The gate's questions to `pg_catalog`. Each answers with one row and one column of JSON text, so that no
  * driver setting changes what arrives. Every name is qualified: a schema of the search path may hold traps.
@@ -29,6 +32,17 @@ export const FINGERPRINT_QUERY = `SELECT ${FINGERPRINTED.map(changes).join(` || 
   || ' ' || pg_catalog.current_schemas(true)::text AS answer`
 
 export const SEARCH_PATH_QUERY = `SELECT pg_catalog.to_json(pg_catalog.current_schemas(true))::text AS answer`
+
+/**
+ * The same for the roles of tenants: the schemas of this role's path that all of them may use. They get it at
+ * start-up, so that PostgreSQL finds what the gate has judged.
+ */
+export const tenantPathQuery = ({ readers, writers }: TenantGroups): string =>
+  `SELECT pg_catalog.to_json(ARRAY['pg_catalog'] || ARRAY(
+     SELECT s.name::text FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS s(name, place)
+     WHERE s.name <> 'pg_catalog' AND ${[readers, writers]
+       .map((group) => `pg_catalog.has_schema_privilege(${escapeLiteral(group)}, s.name, 'USAGE')`)
+       .join(' AND ')} ORDER BY s.place))::text AS answer`
 
 const list = (object: string, from: string): string =>
   `SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(${object})), '[]')::text AS answer FROM ${from}`

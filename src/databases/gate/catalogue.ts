@@ -1,6 +1,12 @@
 import { sha256Hex } from '../../lib/digest.ts'
 import { Fault } from '../../lib/fault.ts'
-import { CATALOGUE_QUERIES, FINGERPRINT_QUERY, SEARCH_PATH_QUERY } from './catalogue-queries.ts'
+import type { TenantGroups } from '../tenancy/tenant-roles.ts'
+import {
+  CATALOGUE_QUERIES,
+  FINGERPRINT_QUERY,
+  SEARCH_PATH_QUERY,
+  tenantPathQuery,
+} from './catalogue-queries.ts'
 
 /** Runs one catalogue query; rows are objects keyed by column name. */
 export type CatalogueQuery = (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>
@@ -97,15 +103,20 @@ export interface GateCatalogue {
   readonly typesByOid: ReadonlyMap<number, GateType>
   readonly casts: readonly GateCast[]
   readonly relations: ReadonlyMap<string, readonly GateRelation[]>
+  /** Several tenants share the database: what shows one of them to another is refused, too. */
+  readonly tenants: boolean
 }
 
 /**
  * Reads the catalogue. With the `previous` one of the same database, answers with it again when nothing
  * changed since: one query instead of seven.
+ *
+ * @param groups of a protected database, whose members the statements run as and not the role that loads
  */
 export async function loadGateCatalogue(
   query: CatalogueQuery,
   previous?: GateCatalogue,
+  groups: TenantGroups | null = null,
 ): Promise<GateCatalogue> {
   const text = async (sql: string): Promise<string> => {
     const answer = (await query(sql))[0]?.['answer']
@@ -115,14 +126,16 @@ export async function loadGateCatalogue(
   const fingerprint = await text(FINGERPRINT_QUERY)
   if (previous && previous.fingerprint === fingerprint) return previous
 
-  const path = await text(SEARCH_PATH_QUERY)
+  const path = await text(groups === null ? SEARCH_PATH_QUERY : tenantPathQuery(groups))
   const functions = await text(CATALOGUE_QUERIES.functions)
   const operators = await text(CATALOGUE_QUERIES.operators)
   const types = await text(CATALOGUE_QUERIES.types)
   const casts = await text(CATALOGUE_QUERIES.casts)
   const relations = await text(CATALOGUE_QUERIES.relations)
   return makeCatalogue({
-    version: sha256Hex([path, functions, operators, types, casts, relations].join('\n')),
+    version: sha256Hex(
+      [String(groups !== null), path, functions, operators, types, casts, relations].join('\n'),
+    ),
     fingerprint,
     searchPath: JSON.parse(path) as string[],
     functions: JSON.parse(functions) as GateFunction[],
@@ -130,6 +143,7 @@ export async function loadGateCatalogue(
     types: JSON.parse(types) as GateType[],
     casts: JSON.parse(casts) as GateCast[],
     relations: JSON.parse(relations) as GateRelation[],
+    tenants: groups !== null,
   })
 }
 
@@ -143,6 +157,7 @@ export interface CatalogueLists {
   readonly types: readonly GateType[]
   readonly casts: readonly GateCast[]
   readonly relations: readonly GateRelation[]
+  readonly tenants?: boolean
 }
 
 export function makeCatalogue(lists: CatalogueLists): GateCatalogue {
@@ -157,5 +172,6 @@ export function makeCatalogue(lists: CatalogueLists): GateCatalogue {
     typesByOid: new Map(lists.types.map((item) => [item.oid, item])),
     casts: lists.casts,
     relations: Map.groupBy(lists.relations, ({ name }) => name),
+    tenants: lists.tenants === true,
   }
 }

@@ -74,20 +74,38 @@ export function judgeWrite(
       )
   }
   const relations = new Set<string>()
-  collectRelations(statement, names, path, relations)
+  const sight = collectRelations(statement, names, path, relations)
+  if (sight !== null) return err(sight)
   return ok({ sessionState: SESSION_STATEMENTS.has(kind), relations: [...relations] })
 }
 
-/** Every relation that the statement names anywhere, for the audit; names of CTEs may be among them. */
-function collectRelations(tree: unknown, names: Names, path: SearchPath, found: Set<string>): void {
+/**
+ * Every relation that the statement names anywhere, for the audit; names of CTEs may be among them. Refuses what shows
+ * one tenant to another, which an admin of a tenant may not see either.
+ */
+function collectRelations(tree: unknown, names: Names, path: SearchPath, found: Set<string>): Refusal | null {
   const waiting: unknown[] = [tree]
   for (let value = waiting.pop(); value !== undefined; value = waiting.pop()) {
     if (typeof value !== 'object' || value === null) continue
-    const { schemaname, relname } = value as { schemaname?: unknown; relname?: unknown }
+    const { schemaname, relname, funcname } = value as Readonly<Record<string, unknown>>
+    if (Array.isArray(funcname)) {
+      const refused = names.sight('function', strings(funcname), path)
+      if (refused !== null) return refused
+    }
     if (typeof relname === 'string') {
       const name = typeof schemaname === 'string' ? [schemaname, relname] : [relname]
+      const refused = names.sight('relation', name, path)
+      if (refused !== null) return refused
       found.add(names.relation(name, path).fullName)
     }
     for (const inner of Object.values(value)) if (typeof inner === 'object') waiting.push(inner)
   }
+  return null
 }
+
+/** The texts of a list of `String` nodes. */
+const strings = (list: readonly unknown[]): string[] =>
+  list.flatMap((item) => {
+    const text = (item as { readonly String?: { readonly sval?: unknown } } | null)?.String?.sval
+    return typeof text === 'string' ? [text] : []
+  })

@@ -1,4 +1,5 @@
 import type { ParseResult } from 'libpg-query'
+import type { Refusal } from '../../access/refusal.ts'
 import {
   FIRST_USER_OID,
   type GateCatalogue,
@@ -16,6 +17,7 @@ import {
   whySystemFunctionRefused,
 } from './system-functions.ts'
 import { isReadableSystemRelation } from './system-relations.ts'
+import { showsTenantsFunction, showsTenantsRelation } from './tenant-sight.ts'
 import {
   type Findings,
   type Names,
@@ -149,6 +151,17 @@ export class CatalogueNames implements Names {
     return { refusal: refuseSql('sql.function', what, 'RangeTableSample'), vetted: false }
   }
 
+  sight(kind: 'relation' | 'function', name: QualifiedName, path: SearchPath): Refusal | null {
+    if (!this.#catalogue.tenants) return null
+    const found: readonly { readonly schema: string; readonly name: string }[] =
+      kind === 'relation'
+        ? inSchemas(this.#catalogue.relations, name, path)
+        : inSchemas(this.#catalogue.functions, name, path)
+    const shows = kind === 'relation' ? showsTenantsRelation : showsTenantsFunction
+    const shown = found.find((item) => shows(item.schema, item.name))
+    return shown === undefined ? null : refuseSight(kind, shown)
+  }
+
   relation(name: QualifiedName, path: SearchPath): Verdict & { readonly fullName: string } {
     const relation = inSchemas(this.#catalogue.relations, name, path)[0]
     const schema = relation?.schema ?? (name.length > 1 ? name.at(-2) : undefined)
@@ -156,6 +169,8 @@ export class CatalogueNames implements Names {
     const fullName = schema === undefined ? bare : `${schema}.${bare}`
     const isSystem = relation !== undefined && relation.oid < FIRST_USER_OID
     if (isSystem || (schema !== undefined && (SYSTEM_SCHEMAS.has(schema) || schema.startsWith('pg_toast')))) {
+      if (isSystem && this.#catalogue.tenants && showsTenantsRelation(relation.schema, bare))
+        return { refusal: refuseSight('relation', relation), vetted: false, fullName }
       if (isSystem && isReadableSystemRelation(relation.schema, bare)) return { ...VETTED, fullName }
       const what = `${fullName} may hold secrets or what other sessions do`
       return { refusal: refuseSql('sql.relation', what, 'RangeVar'), vetted: false, fullName }
@@ -198,6 +213,8 @@ export class CatalogueNames implements Names {
   #judgeFunction(original: GateFunction, fn: GateFunction): Verdict {
     const label = `function ${fn.schema}.${fn.name}`
     if (fn.oid < FIRST_USER_OID && SYSTEM_SCHEMAS.has(fn.schema)) {
+      if (this.#catalogue.tenants && showsTenantsFunction(fn.schema, fn.name))
+        return { refusal: refuseSight('function', fn), vetted: false }
       const why = whySystemFunctionRefused(fn)
       return why === null ? VETTED : refuseFunction('sql.function', label, why)
     }
@@ -368,6 +385,16 @@ const refuseFunction = (rule: GateRule, label: string, why: string): Verdict => 
   refusal: refuseSql(rule, `${label} ${why}`, 'FuncCall'),
   vetted: false,
 })
+
+const refuseSight = (
+  kind: 'relation' | 'function',
+  { schema, name }: { readonly schema: string; readonly name: string },
+): Refusal =>
+  refuseSql(
+    'sql.tenants',
+    `${schema}.${name} shows what other tenants of this database do`,
+    kind === 'relation' ? 'RangeVar' : 'FuncCall',
+  )
 
 const unreadable = (): Verdict => ({
   refusal: refuseSql('sql.function', 'its definition cannot be read'),

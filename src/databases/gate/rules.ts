@@ -29,6 +29,7 @@ export const RULES = {
   'sql.operator': 'operators whose functions are allowed',
   'sql.type': 'types whose casts and constraints call only functions that are allowed',
   'sql.relation': 'tables, views and the descriptive part of pg_catalog and information_schema',
+  'sql.tenants': 'what concerns your own rows; the database is shared with other tenants',
   'sql.view': 'views that are themselves made only of what is allowed',
 } as const
 

@@ -34,6 +34,8 @@ export interface Names {
   operator(name: QualifiedName, path: SearchPath): Verdict
   type(name: QualifiedName, path: SearchPath): Verdict
   samplingMethod(name: QualifiedName, path: SearchPath): Verdict
+  /** Refused for everybody, admins included, because it shows one tenant to another; `null` when it does not. */
+  sight(kind: 'relation' | 'function', name: QualifiedName, path: SearchPath): Refusal | null
   relation(name: QualifiedName, path: SearchPath): Verdict & { readonly fullName: string }
 }
 

@@ -15,6 +15,7 @@ const open = (): SchemaCatalogues =>
   openSchemaCatalogues({
     clock,
     databases: {
+      tenantGroups: () => null,
       async catalogueQuery(_database, sql, params): Promise<CatalogueRow[]> {
         asked.push(sql)
         return (await reader.query(sql, params === undefined ? undefined : [...params]))
@@ -152,6 +153,7 @@ describe('the schema of a database', () => {
     const catalogues = openSchemaCatalogues({
       clock,
       databases: {
+        tenantGroups: () => null,
         async catalogueQuery(_database, sql, params): Promise<CatalogueRow[]> {
           if (away) throw new Error('away')
           return (await reader.query(sql, params === undefined ? undefined : [...params]))

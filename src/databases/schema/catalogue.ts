@@ -21,7 +21,7 @@ export interface SchemaCatalogues {
 }
 
 export interface SchemaOptions {
-  readonly databases: Pick<OpenDatabases, 'catalogueQuery'>
+  readonly databases: Pick<OpenDatabases, 'catalogueQuery' | 'tenantGroups'>
   readonly clock: Clock
   /** After this a catalogue is compared with the database before it is used; default 15 s. */
   readonly staleAfterMs?: number
@@ -37,7 +37,7 @@ export function openSchemaCatalogues(options: SchemaOptions): SchemaCatalogues {
       let holder = held.get(database)
       if (!holder) {
         const query: CatalogueQuery = (sql, params) => options.databases.catalogueQuery(database, sql, params)
-        holder = new Holder(query, options)
+        holder = new Holder(query, options.databases.tenantGroups(database)?.readers ?? null, options)
         held.set(database, holder)
       }
       return holder.current()
@@ -47,12 +47,14 @@ export function openSchemaCatalogues(options: SchemaOptions): SchemaCatalogues {
 
 class Holder {
   readonly #query: CatalogueQuery
+  readonly #readers: string | null
   readonly #options: SchemaOptions
   #kept: { catalogue: SchemaCatalogue; signature: string; checkedAt: number; loadedAt: number } | undefined
   #underway: Promise<SchemaCatalogue> | undefined
 
-  constructor(query: CatalogueQuery, options: SchemaOptions) {
+  constructor(query: CatalogueQuery, readers: string | null, options: SchemaOptions) {
     this.#query = query
+    this.#readers = readers
     this.#options = options
   }
 
@@ -77,7 +79,7 @@ class Holder {
       kept.checkedAt = now
       return kept.catalogue
     }
-    const { relations, incomplete } = await loadRelations(this.#query)
+    const { relations, incomplete } = await loadRelations(this.#query, this.#readers)
     const index = await buildSearch(relations)
     const byName = Map.groupBy(relations, (relation) => relation.name.toLowerCase())
     const catalogue: SchemaCatalogue = {

@@ -10,10 +10,15 @@ export interface TenantRole {
   readonly verifier: string
 }
 
+/** Roles without login, of which those of the tenants are members: what tenants may do is granted to them. */
+export interface TenantGroups {
+  readonly readers: string
+  readonly writers: string
+}
+
 /** The roles of all tenants in one database. */
 export interface TenantRoles {
-  /** Roles without login, of which those of the tenants are members: what tenants may do is granted to them. */
-  readonly groups: { readonly readers: string; readonly writers: string }
+  readonly groups: TenantGroups
   of(tenant: string, kind: 'read' | 'write'): TenantRole
 }
 

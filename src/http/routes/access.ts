@@ -29,7 +29,7 @@ const EXPLANATION = z.object({
 export function accessRoutes(parts: ControlPlaneParts): readonly Route[] {
   const { tools, tokens, audit, clock, observe } = parts
   const sqlTool = runSqlTool(parts.databases)
-  const sql = createPipeline({ tools: [sqlTool], audit, clock, observe })
+  const sql = createPipeline({ tools: [sqlTool], databases: parts.databases, audit, clock, observe })
   /** `POST /api/v1/query` has a pipeline of its own, and the same questions are asked about it. */
   const explain = (caller: Caller, question: Question): Explanation =>
     question.server === undefined && question.tool === sqlTool.rule.name

@@ -19,7 +19,7 @@ import { belongsInLog, faultToWire, refusalToWire, type WireError } from '../err
 export function queryRoutes(parts: ControlPlaneParts): readonly Route[] {
   const { databases, audit, clock, observe } = parts
   const tool = runSqlTool(databases)
-  const pipeline = createPipeline({ tools: [tool], audit, clock, observe })
+  const pipeline = createPipeline({ tools: [tool], databases, audit, clock, observe })
   return [
     defineRoute(
       {
