@@ -177,7 +177,7 @@ describe('a gateway that starts', () => {
       expect(code).toBe(1)
       const { message } = JSON.parse(stdout) as { message: string }
       expect(message).toContain('Postern does not start')
-      expect(message).toContain(`${file} is world-readable (mode 0${mode.toString(8)})`)
+      expect(message).toContain(`${file} is world-readable (mode ${mode})`)
       expect(message).toContain(`chmod 0640 ${file}`)
       expect(message).toContain(`chmod 0600 ${file}`)
       const secret = await readFile(file)
