@@ -7,13 +7,17 @@ import { type Identity, openIdentity } from '../src/identity/open.ts'
 import { systemClock } from '../src/lib/clock.ts'
 import { openStore, type Store } from '../src/store/open.ts'
 import { insertTokens, type TokenRow } from '../src/store/tokens.ts'
+import { type JwtFigures, measureJwts } from './support/jwts.ts'
 
 /**
  * Time to verify a credential, cached and not, among 10, 10,000 and 1,000,000 tokens in SQLite, next to a
- * bare SHA-256 of the same text in the same run. `node bench/authenticate.ts [--json] [--quick]`
+ * bare SHA-256 of the same text in the same run; then JWTs of each algorithm, as many as the cache holds.
+ * `node bench/authenticate.ts [--json] [--quick] [--jwts]`; `--jwts` leaves the other tokens out.
  */
 const quick = process.argv.includes('--quick')
-const SIZES = quick ? [10, 1_000, 10_000] : [10, 10_000, 1_000_000]
+const onlyJwts = process.argv.includes('--jwts')
+const SIZES = onlyJwts ? [10] : quick ? [10, 1_000, 10_000] : [10, 10_000, 1_000_000]
+const JWT_SIZES = quick ? [10, 1_000] : [10, 1_000, 20_000]
 const CACHED_TOKENS = 10
 const CACHED_CALLS = quick ? 50_000 : 400_000
 const UNCACHED_CALLS = quick ? 500 : 4_000
@@ -33,7 +37,8 @@ try {
   for (const size of SIZES) figures.push(await measure(size))
   const shaUs = bestOf(() => bareSha256(CACHED_CALLS))
   const bytesPerCachedToken = await memoryPerToken()
-  report(figures, shaUs, bytesPerCachedToken)
+  const jwts = await measureJwts({ dir, sizes: JWT_SIZES, cachedCalls: CACHED_CALLS, rounds: ROUNDS })
+  report(figures, jwts, shaUs, bytesPerCachedToken)
 } finally {
   await rm(dir, { recursive: true, force: true })
 }
@@ -183,7 +188,12 @@ function quantile(samples: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0
 }
 
-function report(figures: readonly Figures[], shaUs: number, bytesPerCachedToken: number): void {
+function report(
+  figures: readonly Figures[],
+  jwts: readonly JwtFigures[],
+  shaUs: number,
+  bytesPerCachedToken: number,
+): void {
   const [base] = figures
   const rounded = (value: number): number => Math.round(value * 100) / 100
   const rows = figures.map((one) => ({
@@ -198,10 +208,20 @@ function report(figures: readonly Figures[], shaUs: number, bytesPerCachedToken:
   }))
   const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version }
   if (process.argv.includes('--json')) {
-    console.log(JSON.stringify({ machine, figures, sha256Us: shaUs, bytesPerCachedToken }))
+    console.log(JSON.stringify({ machine, figures, jwts, sha256Us: shaUs, bytesPerCachedToken }))
     return
   }
   console.table(rows)
+  console.table(
+    jwts.map((one) => ({
+      JWT: one.algorithm,
+      tokens: one.tokens,
+      'cached µs': rounded(one.cachedUs),
+      'all in turn µs': rounded(one.cachedInTurnUs),
+      'uncached µs': rounded(one.uncachedUs),
+      'p99 µs': rounded(one.uncachedP99Us),
+    })),
+  )
   console.log(`bare SHA-256: ${rounded(shaUs)} µs; cached token: ${Math.round(bytesPerCachedToken)} bytes`)
   console.log(`${machine.cpu}, ${machine.cores} cores, Node ${machine.node}`)
 }
