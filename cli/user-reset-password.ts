@@ -1,4 +1,5 @@
 import type { Command } from './command.ts'
+import { findOneUser } from './find-one-user.ts'
 import { PASSWORD_OPTIONS, readPassword } from './password-options.ts'
 
 export const command: Command = {
@@ -17,24 +18,9 @@ export const command: Command = {
     if (!password.ok) return password.error
     const { withPeople } = await import('./with-people.ts')
     return await withPeople(invocation, given, async ({ users }) => {
-      const [user, ...others] = await users.findByName(name, given.text('tenant'))
-      if (!user) {
-        return invocation.refuse({
-          code: 'not_found',
-          rule: 'user.name',
-          message: 'there is no user of that name',
-          allowed: 'a name that "postern user list" shows',
-        })
-      }
-      if (others.length > 0) {
-        return invocation.refuse({
-          code: 'conflict',
-          rule: 'user.name',
-          message: 'several tenants have a user of that name',
-          allowed: '--tenant NAME',
-          candidates: [user, ...others].map(({ tenant }) => tenant),
-        })
-      }
+      const found = await findOneUser(invocation, users, name, given.text('tenant'))
+      if (!found.ok) return found.error
+      const user = found.value
       const changed = await users.change(user.id, user.tenant, { password: password.value }, { userId: null })
       if (!changed.ok) return invocation.refuse(changed.error)
       const { userJson } = await import('../src/identity/users/user-json.ts')

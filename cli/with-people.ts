@@ -1,4 +1,6 @@
 import { FIRST_TENANT } from '../src/identity/first-tenant.ts'
+import type { Settings } from '../src/config/settings.ts'
+import type { Links } from '../src/identity/oidc/links.ts'
 import type { Users } from '../src/identity/users/user.ts'
 import type { UserRefusal } from '../src/identity/users/user-refusal.ts'
 import type { Result } from '../src/lib/result.ts'
@@ -9,6 +11,9 @@ import { withAudit } from './with-audit.ts'
 export interface PeopleDesk {
   /** The same users; each change of them, and each refused one, is an entry of the audit. */
   readonly users: Users
+  /** Likewise. */
+  readonly links: Links
+  readonly settings: Settings
 }
 
 /**
@@ -37,7 +42,7 @@ export async function withPeople(
       people: peopleOptions(settings),
       purpose: 'manage',
     })
-    const { users } = identity.people
+    const { users, links } = identity.people
     const record = <T>(
       action: string,
       result: Result<T, UserRefusal>,
@@ -59,6 +64,21 @@ export async function withPeople(
     }
     try {
       return await work({
+        settings,
+        links: {
+          list: () => links.list(),
+          async link(userId, account, acting) {
+            const linked = await links.link(userId, account, acting)
+            record('user.link', linked, userId, linked.ok ? linked.value.tenant : undefined)
+            return linked
+          },
+          async unlink(account, acting) {
+            const unlinked = await links.unlink(account, acting)
+            const user = unlinked.ok ? unlinked.value : null
+            record('user.unlink', unlinked, user?.id, user?.tenant)
+            return unlinked
+          },
+        },
         users: {
           list: (tenant) => users.list(tenant),
           find: (id) => users.find(id),

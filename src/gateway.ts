@@ -14,7 +14,8 @@ import { createControlPlane } from './http/control-plane.ts'
 import { resourceMetadataUrl } from './http/resource-metadata.ts'
 import { createHttpServer } from './http/server.ts'
 import { FIRST_TENANT } from './identity/first-tenant.ts'
-import { openIdentity } from './identity/open.ts'
+import { signInKey } from './identity/oidc/sign-in-key.ts'
+import { openIdentity, type PeopleOptions } from './identity/open.ts'
 import type { Clock } from './lib/clock.ts'
 import { Fault } from './lib/fault.ts'
 import { sealer } from './lib/seal.ts'
@@ -25,7 +26,7 @@ import { openMetrics } from './observe/metrics/open.ts'
 import { type Observe, observer } from './observe/observation.ts'
 import { openTraces } from './observe/traces/open.ts'
 import { peopleOptions } from './people-options.ts'
-import { openStore } from './store/open.ts'
+import { openStore, type Store } from './store/open.ts'
 import { storeProbe } from './store/probe.ts'
 import { createAllTools } from './tools/all-tools.ts'
 import { createBackends } from './tools/backend/create.ts'
@@ -110,6 +111,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const audit = openAudit(store.db, clock, observe, { ...settings.audit, ...threadFile })
     closers.push(() => audit.close())
 
+    const keyFile = join(settings.dataDir, 'secret.key')
     const identity = await openIdentity({
       store,
       staticTokens: settings.auth.tokens,
@@ -118,7 +120,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       clock,
       observe,
       tenantDefault: FIRST_TENANT,
-      people: peopleOptions(settings),
+      people: { ...peopleOptions(settings), ...(await signInOptions(settings, keyFile, store, observe)) },
     })
     closers.push(() => identity.close())
 
@@ -304,4 +306,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await close().catch(() => undefined)
     throw fault
   }
+}
+
+/** Providers that people sign in with, and the key for what their browsers keep; nothing where there is none. */
+async function signInOptions(
+  { auth }: Settings,
+  keyFile: string,
+  store: Store,
+  observe: Observe,
+): Promise<Pick<PeopleOptions, 'oidc'>> {
+  if (auth.oidc.length === 0) return {}
+  return { oidc: { providers: auth.oidc, key: signInKey(await openKey(keyFile, store, observe)) } }
 }

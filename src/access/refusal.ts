@@ -28,6 +28,8 @@ export interface Refusal {
 export const REFUSAL_CODES = [
   'unauthorized',
   'login_failed',
+  'sign_in_failed',
+  'sign_in_refused',
   'level_too_low',
   'scope_missing',
   'server_not_allowed',

@@ -15,6 +15,8 @@ export const STAND_IN = '0'
  * @param text the value as written
  */
 export function isLeftOpen(keys: readonly string[], text: string): boolean {
+  // Shown to a provider by the gateway, while the rest of the section says what its users may be.
+  if (keys[0] === 'auth' && keys[1] === 'oidc') return keys.at(-1) === 'clientSecret'
   if (!SECTIONS.has(keys[0] ?? '')) return false
   const key = keys.at(-1) ?? ''
   if (GROUPS.has(keys.at(-2) ?? '') || KEYS.has(key)) return true

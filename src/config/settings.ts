@@ -67,6 +67,35 @@ export interface AuthSettings {
     readonly commonFile: string | null
     readonly commonFileMode: 'add' | 'replace'
   }
+  readonly oidc: readonly OidcProviderSettings[]
+}
+
+/** A provider that people sign in with. Of the same shape as the options of `src/identity/oidc`. */
+export interface OidcProviderSettings {
+  /** A part of its addresses here. */
+  readonly name: string
+  readonly title: string
+  readonly issuer: string
+  readonly clientId: string
+  /** `null` for a public client. */
+  readonly clientSecret: Secret | null
+  readonly scopes: readonly string[]
+  readonly usernameClaim: string
+  readonly emailClaim: string
+  readonly groupsClaim: string
+  readonly requireVerifiedEmail: boolean
+  /** Groups of each role. */
+  readonly roles: {
+    readonly admin: readonly string[]
+    readonly writer: readonly string[]
+    readonly reader: readonly string[]
+  }
+  /** Groups of each tenant; empty where there is a `tenantClaim`, or only the tenant `default`. */
+  readonly tenants: readonly { readonly name: string; readonly groups: readonly string[] }[]
+  readonly tenantClaim: string | null
+  readonly createTenants: boolean
+  /** For everything that is asked of the provider in one sign-in. */
+  readonly timeoutMs: number
 }
 
 /** A named token of the configuration. Exactly one of `value` and `hash` is set. */

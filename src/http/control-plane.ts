@@ -203,7 +203,13 @@ const wireContext = (context: ControlContext, path: string): WireContext => ({
 
 const errorResponse = ({ status, headers, body }: WireError): Response => json(status, body, headers)
 
-function written({ status, body, contentType, headers = {} }: RouteReply): Response {
+function written({ cookies = [], ...reply }: RouteReply): Response {
+  const response = writtenBody(reply)
+  for (const cookie of cookies) response.headers.append('set-cookie', cookie)
+  return response
+}
+
+function writtenBody({ status, body, contentType, headers = {} }: RouteReply): Response {
   if (status === 204) return new Response(null, { status, headers })
   if (contentType === undefined) return json(status, body, headers)
   const content = body instanceof Uint8Array ? new Uint8Array(body) : String(body)

@@ -20,6 +20,8 @@ export interface RouteReply {
   /** The type of a `body` that is text or bytes and not to be written as JSON. */
   readonly contentType?: string
   readonly headers?: Readonly<Record<string, string>>
+  /** One `Set-Cookie` header each. */
+  readonly cookies?: readonly string[]
 }
 
 export interface RouteInput<A extends RouteAccess, P, Q, B> {
@@ -27,6 +29,8 @@ export interface RouteInput<A extends RouteAccess, P, Q, B> {
   readonly params: P
   readonly query: Q
   readonly body: B
+  /** The query as it came, for a public route: anybody may add to it, so it is not held to the schema. */
+  readonly search: URLSearchParams
   readonly headers: Headers
   readonly context: ControlContext
 }
@@ -100,6 +104,7 @@ export function defineRoute<A extends RouteAccess, P = unknown, Q = unknown, B =
         params: params.value as P,
         query: query.value as Q,
         body: body.value as B,
+        search: new URL(request.url).searchParams,
         headers: request.headers,
         context,
       })
@@ -112,7 +117,7 @@ type Reading = Pick<Route, 'access' | 'query' | 'body' | 'lenientType'>
 function readQuery(spec: Pick<Reading, 'query' | 'access'>, request: Request): Result<unknown, Refusal> {
   const pairs = [...new URL(request.url).searchParams]
   const names = new Set(pairs.map(([name]) => name))
-  // A health check may add a parameter against caches; nothing on the public list reads any.
+  // A health check may add a parameter against caches, and a provider what it likes: who reads any looks at `search`.
   if (spec.access === 'public') return ok({})
   if (names.size !== pairs.length) {
     return err(refusal('invalid_request', 'http.query', 'a query parameter is there more than once'))

@@ -63,6 +63,7 @@ export function refusalStatus(code: RefusalCode): StatusLine {
     case 'unauthorized':
     case 'login_failed':
       return line(401, 'unauthorized')
+    case 'sign_in_refused':
     case 'level_too_low':
     case 'scope_missing':
     case 'server_not_allowed':
@@ -75,6 +76,7 @@ export function refusalStatus(code: RefusalCode): StatusLine {
     case 'host_not_allowed':
     case 'origin_not_allowed':
       return line(403, 'forbidden')
+    case 'sign_in_failed':
     case 'invalid_arguments':
     case 'invalid_request':
     case 'sql_syntax':
@@ -120,10 +122,12 @@ export function faultStatus(code: FaultCode): StatusLine {
     case 'model_unavailable':
     case 'upstream_unavailable':
     case 'upstream_busy':
+    case 'provider_unavailable':
     case 'credential_changed':
     case 'shutting_down':
       return line(503, 'unavailable')
     case 'upstream_invalid':
+    case 'provider_invalid':
       return line(502, 'unavailable')
     case 'upstream_timeout':
       return line(504, 'timeout')

@@ -5,6 +5,9 @@ const HEALTH: ReadonlySet<string> = new Set(
 
 const EXACT: ReadonlySet<string> = new Set([...HEALTH, '/api/v1/auth/login', '/.well-known/jwks.json'])
 
+/** Sign-in with a provider: which there are, away to one, and back. */
+const SIGN_IN = /^\/api\/v1\/auth\/oidc(?:\/[^/]+(?:\/callback)?)?$/
+
 const WELL_KNOWN = [
   '/.well-known/oauth-protected-resource',
   '/.well-known/oauth-authorization-server',
@@ -22,7 +25,8 @@ export const strangersBodyBytes = (path: string): number => STRANGERS_BODIES.get
  */
 export function isPublicPath(path: string | null): boolean {
   if (path === null) return false
-  return EXACT.has(path) || WELL_KNOWN.some((known) => path === known || path.startsWith(`${known}/`))
+  if (EXACT.has(path) || SIGN_IN.test(path)) return true
+  return WELL_KNOWN.some((known) => path === known || path.startsWith(`${known}/`))
 }
 
 export const isHealthPath = (path: string | null): boolean => path !== null && HEALTH.has(path)

@@ -5,17 +5,23 @@ import type { Observe } from '../observe/observation.ts'
 import type { ControlContext } from './control-context.ts'
 
 export interface LoginRecord {
-  allowed(context: ControlContext, caller: Caller): void
+  /** @param target the provider, where there is one */
+  allowed(context: ControlContext, caller: Caller, target?: string): void
   /** @param rule why; never who it was tried for: people type passwords into the field of the name */
-  refused(context: ControlContext, rule: string): void
+  refused(context: ControlContext, rule: string, target?: string): void
 }
 
 /** Within one window, refusals beyond these are counted instead of listed one by one: anybody can cause them. */
 const WINDOW_MS = 60_000
 const LISTED_PER_WINDOW = 100
 
-/** Records every sign-in. */
-export function recordLogins(audit: Pick<AuditSink, 'record'>, clock: Clock, observe: Observe): LoginRecord {
+/** Records every sign-in of one kind. */
+export function recordLogins(
+  audit: Pick<AuditSink, 'record'>,
+  clock: Clock,
+  observe: Observe,
+  action = 'auth.login',
+): LoginRecord {
   let windowEndsAt = 0
   let listed = 0
   let counted = 0
@@ -28,7 +34,7 @@ export function recordLogins(audit: Pick<AuditSink, 'record'>, clock: Clock, obs
         outcome: 'refuse',
         at: now,
         wire: 'rest',
-        action: 'auth.login',
+        action,
         rule: 'login.flood',
         count,
       })
@@ -46,7 +52,7 @@ export function recordLogins(audit: Pick<AuditSink, 'record'>, clock: Clock, obs
   }
 
   return {
-    allowed({ requestId, remoteAddress }, { principal, credential, grant }) {
+    allowed({ requestId, remoteAddress }, { principal, credential, grant }, target) {
       audit.record({
         kind: 'authentication',
         outcome: 'allow',
@@ -56,11 +62,12 @@ export function recordLogins(audit: Pick<AuditSink, 'record'>, clock: Clock, obs
         credentialId: credential.id,
         tenant: grant.tenant,
         wire: 'rest',
-        action: 'auth.login',
+        action,
+        ...(target === undefined ? {} : { target }),
         remoteAddress,
       })
     },
-    refused({ requestId, remoteAddress }, rule) {
+    refused({ requestId, remoteAddress }, rule, target) {
       const at = clock.now()
       if (at >= windowEndsAt) endWindow(at)
       if (listed >= LISTED_PER_WINDOW) {
@@ -76,7 +83,8 @@ export function recordLogins(audit: Pick<AuditSink, 'record'>, clock: Clock, obs
         at,
         requestId,
         wire: 'rest',
-        action: 'auth.login',
+        action,
+        ...(target === undefined ? {} : { target }),
         rule,
         remoteAddress,
       })

@@ -10,7 +10,8 @@ const SMALL_BODY_BYTES = 65_536
 
 export interface Reply {
   readonly status: number
-  readonly headers: Readonly<Record<string, string>>
+  /** Several values: a header line each. */
+  readonly headers: Readonly<Record<string, string | string[]>>
   /** Serialised as JSON. Neither this nor `content`: a reply without content. */
   readonly body?: unknown
   /** Bytes whose type is among the headers. */

@@ -101,9 +101,11 @@ function passedOn({ request }: Exchange): Headers {
 /** Replies that nobody has begun are bounded documents, so each is sent in one piece. */
 async function send(exchange: Exchange, reply: Response, clock: Clock): Promise<void> {
   const content = Buffer.from(await reply.arrayBuffer())
-  const headers: Record<string, string> = {}
+  const headers: Record<string, string | string[]> = {}
   reply.headers.forEach((value, name) => {
     headers[name] = value
   })
+  const cookies = reply.headers.getSetCookie()
+  if (cookies.length > 0) headers['set-cookie'] = cookies
   sendReply(exchange, { status: reply.status, headers, ...(reply.body === null ? {} : { content }) }, clock)
 }

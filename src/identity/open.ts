@@ -23,6 +23,9 @@ import { UserTokens } from './jwt/user-tokens.ts'
 import { Lifelines } from './lifelines.ts'
 import { listAllTokens } from './list-tokens.ts'
 import { type EndCredential, LoadedTokens } from './loaded-tokens.ts'
+import { createLinks, type Links } from './oidc/links.ts'
+import { noSignIn } from './oidc/no-sign-in.ts'
+import type { OidcOptions, SignIn } from './oidc/sign-in.ts'
 import { type CommonFile, CommonLists } from './passwords/common.ts'
 import { type HashCost, PasswordHasher } from './passwords/hasher.ts'
 import type { PasswordPolicy } from './passwords/policy.ts'
@@ -70,6 +73,8 @@ export interface PeopleOptions {
   readonly passwords: PasswordPolicy
   /** Passwords to refuse, from a list of the operator's own; absent: those of the package. */
   readonly commonFile?: CommonFile
+  /** Providers that people sign in with; absent where there is none. */
+  readonly oidc?: OidcOptions
 }
 
 /** Users and their tenants, and how they come in and go. */
@@ -79,6 +84,10 @@ export interface People {
   readonly login: Login
   /** @throws TypeError for `manage` */
   readonly changePassword: ChangeOwnPassword
+  /** With a provider, in place of a password. */
+  readonly signIn: SignIn
+  /** Which accounts of providers are which users. */
+  readonly links: Links
   /**
    * Ends the JWT that a caller shows, before its time. Answers false where somebody did so already.
    *
@@ -174,7 +183,18 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   const hasher = options.people ? new PasswordHasher(options.people.argon2) : null
   const common = new CommonLists(options.people?.commonFile ?? null, observe)
 
+  const people =
+    options.people && hasher
+      ? await openPeople(options, userTokens, options.people.oidc, {
+          hasher,
+          common,
+          policy: options.people.passwords,
+          takeOverTenant: (tenant) => deletedTenants.takeOver(tenant),
+        })
+      : null
+
   const closeParts = async (): Promise<void> => {
+    await people?.signIn.close()
     await hasher?.close()
     expiries.close()
     await file?.close()
@@ -215,15 +235,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       rotate: rotateToken(places),
       remove: removeToken(places),
     },
-    people:
-      options.people && hasher
-        ? openPeople(options, userTokens, {
-            hasher,
-            common,
-            policy: options.people.passwords,
-            takeOverTenant: (tenant) => deletedTenants.takeOver(tenant),
-          })
-        : null,
+    people,
     lifelines,
     reload(staticTokens) {
       config.replace(readStaticTokens(staticTokens))
@@ -265,11 +277,12 @@ async function openUserTokens(
   return new UserTokens({ store, clock, observe, ...parts, keys, rules })
 }
 
-function openPeople(
-  { store, clock, tenantDefault }: IdentityOptions,
+async function openPeople(
+  { store, clock, observe, tenantDefault }: IdentityOptions,
   userTokens: UserTokens | null,
+  oidc: OidcOptions | undefined,
   parts: Pick<UserPlaces, 'hasher' | 'common' | 'policy' | 'takeOverTenant'>,
-): People {
+): Promise<People> {
   const places: UserPlaces & LoginParts = {
     ...parts,
     store,
@@ -282,10 +295,15 @@ function openPeople(
       return await userTokens.issue(row)
     },
   }
+  const signIn = oidc
+    ? (await import('./oidc/sign-in.ts')).createSignIn(oidc, { ...places, observe })
+    : noSignIn
   return {
     users: createUsers(places),
     login: createLogin(places),
     changePassword: changeOwnPassword(places),
+    signIn,
+    links: createLinks(places),
     async logout({ id, kind, expiresAt }) {
       if (!userTokens || kind !== 'jwt') throw new TypeError('only a sign-in can be signed out')
       return await userTokens.revoke(id, expiresAt ?? clock.now())

@@ -31,6 +31,8 @@ export const FAULT_CODES = [
   'upstream_busy',
   'upstream_timeout',
   'upstream_invalid',
+  'provider_unavailable',
+  'provider_invalid',
   'credential_changed',
   'shutting_down',
   'internal',

@@ -49,6 +49,8 @@ export function refusalToRpc(reason: Refusal, alone: boolean): RpcError | null {
       return rpcError(200, RPC_CODE.invalidParams, message, { data })
     case 'unauthorized':
     case 'login_failed':
+    case 'sign_in_failed':
+    case 'sign_in_refused':
       return rpcError(401, RPC_CODE.unauthorized, message, { data, challenge: { error: 'invalid_token' } })
     case 'session_unknown':
       return rpcError(404, RPC_CODE.notFound, message, { data })

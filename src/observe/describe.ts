@@ -109,6 +109,11 @@ export function describe(observation: Observation): Description {
           : 'The embedded PostgreSQL is up',
         { port: observation.port, startup_ms: Math.round(observation.startupMs) },
       )
+    case 'provider.failed':
+      return line('warn', 'A provider of sign-ins cannot be used', {
+        provider: observation.provider,
+        detail: observation.message,
+      })
     case 'database.down':
       return line('warn', 'Database is down', {
         database: observation.database,

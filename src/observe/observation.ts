@@ -84,6 +84,8 @@ export type Observation =
       readonly created: boolean
       readonly startupMs: number
     }
+  /** A provider that people sign in with gave nothing that can be used; `message` is for the operator. */
+  | { readonly kind: 'provider.failed'; readonly provider: string; readonly message: string }
   | { readonly kind: 'database.down'; readonly database: string; readonly message: string }
   /** One tenant cannot log in to a protected database; to all others it is as it was. */
   | {

@@ -13,6 +13,8 @@ export interface StoreSchema {
   tenants: TenantsTable
   users: UsersTable
   revoked_jwts: RevokedJwtsTable
+  user_identities: UserIdentitiesTable
+  redeemed_states: RedeemedStatesTable
   audit_entries: AuditEntriesTable
   audit_head: AuditHeadTable
 }
@@ -107,6 +109,23 @@ export interface RevokedJwtsTable {
   expires_at: number
   /** The revision of topic `users` that wrote this row. */
   revision: number
+}
+
+/**
+ * Which account of a provider is which user. Outlives the user, so that a deleted one does not come back by signing in.
+ */
+export interface UserIdentitiesTable {
+  issuer: string
+  subject: string
+  user_id: string
+  created_at: number
+}
+
+/** Sign-ins with a provider whose answer was taken, until no answer to them would be taken anyway. */
+export interface RedeemedStatesTable {
+  /** SHA-256 of the state. */
+  state_hash: string
+  expires_at: number
 }
 
 /** The audit chain. The columns after `hash` are generated from `entry`, for searching only. */

@@ -7,6 +7,7 @@ import type { Databases, Statement } from '../../src/databases/database.ts'
 import type { Authenticator } from '../../src/identity/authenticate.ts'
 import type { Caller } from '../../src/identity/caller.ts'
 import type { Grant, Level } from '../../src/identity/grant.ts'
+import { noSignIn } from '../../src/identity/oidc/no-sign-in.ts'
 import { noSuchToken } from '../../src/identity/no-such-token.ts'
 import type { TokenRecord, Tokens } from '../../src/identity/tokens.ts'
 import type { Clock } from '../../src/lib/clock.ts'
@@ -224,6 +225,12 @@ const noPeople: ControlPlaneParts['people'] = {
   },
   login: async () => await Promise.resolve(err(userRefusal('login_failed', 'login', 'wrong'))),
   changePassword: async () => await Promise.resolve(err(nobody)),
+  signIn: noSignIn,
+  links: {
+    link: async () => await Promise.resolve(err(nobody)),
+    unlink: async () => await Promise.resolve(err(nobody)),
+    list: async () => await Promise.resolve([]),
+  },
   logout: async () => await Promise.resolve(false),
   publicKeys: () => [],
 }

@@ -2,6 +2,7 @@ import { memberPath } from '../node.ts'
 import { choice, flag, moment, names, path, secret, text, whole } from '../leaves.ts'
 import type { AuthSettings, StaticTokenSettings } from '../settings.ts'
 import { mapped, named, optional, section } from '../spec.ts'
+import { oidc } from './oidc.ts'
 
 /** Shorter ones can be found by trying. */
 const SHORTEST_TOKEN = 16
@@ -116,6 +117,7 @@ const fields = section(
     jwt,
     argon2,
     passwords,
+    oidc,
   },
   { later: ['oauth'] },
 )

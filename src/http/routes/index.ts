@@ -9,6 +9,7 @@ import { openApiRoutes } from './openapi.ts'
 import { queryRoutes } from './query.ts'
 import { serverCredentialRoutes } from './server-credentials.ts'
 import { serverRoutes } from './servers.ts'
+import { signInRoutes } from './sign-in.ts'
 import { tokenRoutes } from './tokens.ts'
 import { tenantRoutes } from './tenants.ts'
 import { toolRoutes } from './tools.ts'
@@ -24,6 +25,7 @@ export function controlRoutes(parts: ControlPlaneParts): readonly Route[] {
     ...queryRoutes(parts),
     ...accessRoutes(parts),
     ...authRoutes(parts),
+    ...signInRoutes(parts),
     ...tokenRoutes(parts),
     ...userRoutes(parts),
     ...tenantRoutes(parts),

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { StoreSchema } from '../../store/open.ts'
+import { listUserIdentities } from '../../store/user-identities.ts'
 import { findTakenBy, findUserById, updateUser, type UserRow } from '../../store/users.ts'
 import { refuseActing } from './acting.ts'
 import { takenBy } from './add-user.ts'
@@ -20,6 +21,12 @@ const oneself = (what: string): UserRefusal =>
     allowed: 'let another administrator do it, or use the command line',
   })
 
+/** A second way in would stay open when the provider closes the first. */
+const withProvider = (): UserRefusal =>
+  userRefusal('conflict', 'user.provider', 'this user signs in with a provider, and has no password here', {
+    allowed: 'take the account away first: postern user unlink',
+  })
+
 export function changeUser(places: UserPlaces): Users['change'] {
   return async (id, tenant, change, acting) => {
     const before = await findIn(places, id, tenant)
@@ -32,6 +39,7 @@ export function changeUser(places: UserPlaces): Users['change'] {
     const hash = change.password && (await hashNewPassword(places, change.password, names, acting.address))
     if (hash?.ok === false) return hash
     const written = await writeUser(places, id, acting, async (row, trx, revision) => {
+      if (hash && (await listUserIdentities(trx, id, 1)).length > 0) return err(withProvider())
       const next = apply(row, change, email.value, hash?.value, places.clock.now(), revision)
       if (next.email !== null && next.email !== row.email) {
         const taking = { name: row.name, nameShape: row.nameShape ?? '', email: next.email }

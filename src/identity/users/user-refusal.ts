@@ -4,7 +4,14 @@
  */
 export interface UserRefusal {
   readonly code:
-    'invalid_arguments' | 'not_found' | 'conflict' | 'level_too_low' | 'login_failed' | 'too_many_requests'
+    | 'invalid_arguments'
+    | 'not_found'
+    | 'conflict'
+    | 'level_too_low'
+    | 'login_failed'
+    | 'sign_in_failed'
+    | 'sign_in_refused'
+    | 'too_many_requests'
   /** `user.name`, `user.password`, … */
   readonly rule: string
   readonly message: string

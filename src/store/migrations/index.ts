@@ -5,6 +5,7 @@ import { auditTenantMigration } from './0003-audit-tenant.ts'
 import { upstreamCredentialsMigration } from './0004-upstream-credentials.ts'
 import { usersMigration } from './0005-users.ts'
 import { tenantDeletionMigration } from './0006-tenant-deletion.ts'
+import { userIdentitiesMigration } from './0007-user-identities.ts'
 
 /** Every step in order. A new one goes at the end, with the next version. */
 export const migrations: readonly Migration[] = [
@@ -14,4 +15,5 @@ export const migrations: readonly Migration[] = [
   upstreamCredentialsMigration,
   usersMigration,
   tenantDeletionMigration,
+  userIdentitiesMigration,
 ]

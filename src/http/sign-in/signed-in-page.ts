@@ -1,0 +1,35 @@
+import type { SignedIn } from '../../identity/oidc/sign-in.ts'
+import { markup, NOTHING, shown } from './markup.ts'
+import { page } from './page.ts'
+
+/** What a person reads who came back from the provider: who they are here, and the token, this once. */
+export function signedInPage(
+  { jwt, username, role, tenant, returnTo }: SignedIn,
+  { name, baseUrl }: { readonly name: string; readonly baseUrl: string },
+): string {
+  const until = new Date(jwt.known.caller.credential.expiresAt ?? 0)
+  const utc = `${until.toISOString().slice(0, 16).replace('T', ' ')} UTC`
+  const goOn =
+    returnTo === null ? NOTHING : markup`<p class="last"><a class="button" href="${returnTo}">Go on</a></p>`
+  return page(
+    `Signed in as ${shown(username)}`,
+    name,
+    markup`<h1>You are signed in as ${shown(username)}</h1>
+<p>This page shows your token once. Copy it now: it is kept nowhere.</p>
+<dl>
+<dt>Role</dt><dd>${role}</dd>
+<dt>Tenant</dt><dd>${tenant}</dd>
+<dt>Until</dt><dd><time datetime="${until.toISOString()}">${utc}</time></dd>
+</dl>
+<h2>Token</h2>
+<div class="token"><code id="token" tabindex="0">${jwt.token.reveal()}</code><button id="copy" type="button" hidden>Copy</button></div>
+<h2>What to do with it</h2>
+<p>Send it with every request:</p>
+<pre>export POSTERN_TOKEN=…
+curl ${baseUrl}/api/v1/auth/me \\
+  -H "Authorization: Bearer $POSTERN_TOKEN"</pre>
+<p>In an MCP client, set the address <code>${baseUrl}/mcp</code> and the header <code>Authorization: Bearer …</code></p>
+<p class="soft last">Whoever has the token is you until it ends. <code>POST /api/v1/auth/logout</code> ends it before its time.</p>
+${goOn}`,
+  )
+}
