@@ -73,6 +73,7 @@ describe('the starting file', () => {
         FILES_API_KEY: 'f',
         WIKI_API_KEY: 'w',
         WIKI_CLIENT_SECRET: 's',
+        COMPANY_LOGIN_SECRET: 'c',
       }
       const result = await load(forms(reach), env)
       expect(result.ok ? [] : result.error.problems.map(formatProblem)).toEqual([])

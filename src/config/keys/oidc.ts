@@ -35,8 +35,7 @@ const wrongScope = (word: string): string | undefined =>
 const wrongGroup = (word: string): string | undefined =>
   word.length > 256 ? 'is longer than 256 characters' : undefined
 
-const groups = (about: string, example: string) =>
-  strings(about, { standard: [], check: wrongGroup, example: [example] })
+const groups = (about: string, example: string) => strings(about, { check: wrongGroup, example: [example] })
 
 const fields = section('One provider.', {
   title: optional(text('What people are shown.', { example: 'Company login' }), 'the name of the provider'),
@@ -59,18 +58,16 @@ const fields = section('One provider.', {
     standard: false,
   }),
   roles: section('Groups whose people have a role; the highest one counts. In none of them: refused.', {
-    admin: groups('Groups of admins.', 'postern-admins'),
-    writer: groups('Groups of writers.', 'analysts'),
-    reader: groups('Groups of readers.', 'staff'),
+    admin: optional(groups('Groups of admins.', 'postern-admins')),
+    writer: optional(groups('Groups of writers.', 'analysts')),
+    reader: optional(groups('Groups of readers.', 'staff')),
   }),
   tenants: named(
     'Groups whose people belong to a tenant. Without this and `tenantClaim` everybody is of `default`.',
     groups('Groups of one tenant.', 'acme-staff'),
     TENANT_NAMING,
   ),
-  tenantClaim: optional(
-    text('Claim that holds the tenant, in place of `tenants`.', { example: 'organization' }),
-  ),
+  tenantClaim: optional(text('Claim that holds the tenant, in place of `tenants`.')),
   createTenants: flag('Make tenants that do not exist yet, instead of refusing their people.', {
     standard: false,
   }),
@@ -99,11 +96,12 @@ const provider = mapped(fields, (value, place, context): OidcProviderSettings | 
     context.report.warning('config_ignored', at('createTenants', place, context), message)
   }
   if (problems.length > 0) return undefined
-  const { timeout, tenants, title, ...rest } = value
+  const { timeout, tenants, title, roles, ...rest } = value
   return {
     ...rest,
     name: place.name ?? '',
     title: title ?? place.name ?? '',
+    roles: { admin: roles.admin ?? [], writer: roles.writer ?? [], reader: roles.reader ?? [] },
     tenants: tenants.map(({ name, value: of }) => ({ name, groups: of })),
     timeoutMs: timeout,
   }
@@ -124,7 +122,7 @@ function wrongIssuer({ issuer }: Fields): readonly Wrong[] {
 }
 
 function wrongRoles({ roles }: Fields): readonly Wrong[] {
-  if ([roles.admin, roles.writer, roles.reader].some((of) => of.length > 0)) return []
+  if ([roles.admin, roles.writer, roles.reader].some((of) => of !== null && of.length > 0)) return []
   return [['config_missing', 'roles', 'names no group: nobody could sign in']]
 }
 

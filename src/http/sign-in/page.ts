@@ -18,7 +18,7 @@ dd { margin: 0; overflow-wrap: anywhere; }
 .token code { flex: 1; min-width: 0; max-height: 92px; overflow: auto; word-break: break-all; }
 code, pre { font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace; }
 .token code, pre { background: var(--field); border: 1px solid var(--line); border-radius: 8px; padding: 10px 12px; }
-pre { margin: 0 0 8px; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
+pre { margin: 0 0 14px; overflow-x: auto; }
 button, .button { flex: none; align-self: flex-start; font: inherit; font-size: 15px; padding: 9px 16px; border: 1px solid var(--mark); border-radius: 8px; background: transparent; color: var(--mark); cursor: pointer; text-decoration: none; display: inline-block; }
 button:hover, .button:hover { background: var(--mark); color: var(--card); }
 button:focus-visible, a:focus-visible, .token code:focus-visible { outline: 3px solid var(--mark); outline-offset: 2px; }

@@ -155,7 +155,8 @@ async function placeOf(
   now: number,
 ): Promise<Result<Settled, UserRefusal>> {
   if (createTenants) await insertTenant(trx, { id: settled.tenant, createdAt: now })
-  else if (!(await hasTenant(trx, settled.tenant))) {
+  // One that was deleted cannot be made again.
+  if (!(await hasTenant(trx, settled.tenant))) {
     return err(
       userRefusal(
         'sign_in_refused',

@@ -100,6 +100,8 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
         ? { login: { accountId: account.sub }, consent: {} }
         : { error: 'access_denied', error_description: '<script>alert(1)</script>' },
     )
+  } else if (url.pathname === '/favicon.ico') {
+    response.writeHead(204).end()
   } else if (uid === undefined) {
     await provider.callback()(request, response)
   } else {
