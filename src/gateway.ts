@@ -26,7 +26,7 @@ import { openMetrics } from './observe/metrics/open.ts'
 import { type Observe, observer } from './observe/observation.ts'
 import { openTraces } from './observe/traces/open.ts'
 import { peopleOptions } from './people-options.ts'
-import { openStore, type Store } from './store/open.ts'
+import { openStore } from './store/open.ts'
 import { storeProbe } from './store/probe.ts'
 import { createAllTools } from './tools/all-tools.ts'
 import { createBackends } from './tools/backend/create.ts'
@@ -112,6 +112,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     closers.push(() => audit.close())
 
     const keyFile = join(settings.dataDir, 'secret.key')
+    let keyOpened: Promise<Buffer> | undefined
+    // What could not be had is asked for again: the operator may have mended the file.
+    const secretKey = (): Promise<Buffer> =>
+      (keyOpened ??= openKey(keyFile, store, observe).catch((fault: unknown) => {
+        keyOpened = undefined
+        throw fault
+      }))
     const identity = await openIdentity({
       store,
       staticTokens: settings.auth.tokens,
@@ -120,7 +127,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       clock,
       observe,
       tenantDefault: FIRST_TENANT,
-      people: { ...peopleOptions(settings), ...(await signInOptions(settings, keyFile, store, observe)) },
+      people: { ...peopleOptions(settings), ...(await signInOptions(settings, secretKey)) },
     })
     closers.push(() => identity.close())
 
@@ -140,14 +147,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         `"${twin.name}" names two databases: rename the configured one, or start without --demo`,
       )
     }
-    const keyFile = join(settings.dataDir, 'secret.key')
-    let keyOpened: Promise<Buffer> | undefined
-    // What could not be had is asked for again: the operator may have mended the file.
-    const secretKey = (): Promise<Buffer> =>
-      (keyOpened ??= openKey(keyFile, store, observe).catch((fault: unknown) => {
-        keyOpened = undefined
-        throw fault
-      }))
     const isProtected = served.some(({ tenancy }) => tenancy !== null && tenancy !== undefined)
     const parser = await openParser()
     const opened = await openDatabases(served, {
@@ -311,10 +310,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 /** Providers that people sign in with, and the key for what their browsers keep; nothing where there is none. */
 async function signInOptions(
   { auth }: Settings,
-  keyFile: string,
-  store: Store,
-  observe: Observe,
+  secretKey: () => Promise<Buffer>,
 ): Promise<Pick<PeopleOptions, 'oidc'>> {
   if (auth.oidc.length === 0) return {}
-  return { oidc: { providers: auth.oidc, key: signInKey(await openKey(keyFile, store, observe)) } }
+  return { oidc: { providers: auth.oidc, key: signInKey(await secretKey()) } }
 }
