@@ -48,7 +48,7 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
     const catalogue = await loadGateCatalogue(
       (query) => databases.catalogueQuery(name, query),
       undefined,
-      databases.tenantGroups(name),
+      databases.tenantView(name),
     )
     return show(invocation, gate.judge(sql, catalogue), name)
   })

@@ -9,7 +9,7 @@ import type { DatabaseContext, DatabaseOptions } from './options.ts'
 import { databaseReach } from './reach.ts'
 import { ServedDatabase } from './served-database.ts'
 import type { DatabaseStatus } from './status.ts'
-import type { TenantGroups } from './tenancy/tenant-roles.ts'
+import type { TenantView } from './tenancy/tenancy.ts'
 
 export type { CatalogueRow } from './catalogue-row.ts'
 export type { DatabaseContext, DatabaseLimits, DatabaseOptions } from './options.ts'
@@ -20,7 +20,7 @@ export interface OpenDatabases extends Databases {
   /** In the order of configuration. */
   status(): DatabaseStatus[]
   /** In a protected database, callers have the rights of these groups; `null`: those of the role of `catalogueQuery`. */
-  tenantGroups(database: string): TenantGroups | null
+  tenantView(database: string): TenantView | null
   /**
    * Runs a query that Postern itself wrote on its own read-only connection; never text from a caller.
    * Throws `Fault` (`database_unavailable`) when the database is away.
@@ -63,7 +63,7 @@ export function openDatabases(
       return database === undefined ? err(notConfigured(name.value)) : database.stream(statement)
     },
     status: () => [...served.values()].map((database) => database.status()),
-    tenantGroups: (name) => served.get(name)?.tenantGroups ?? null,
+    tenantView: (name) => served.get(name)?.tenantView ?? null,
     async catalogueQuery(name, sql, params) {
       const database = served.get(name)
       if (database === undefined) throw new TypeError(`there is no database "${name}"`)

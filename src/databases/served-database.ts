@@ -22,8 +22,7 @@ import { runExchange } from './run-exchange.ts'
 import type { DatabaseStatus } from './status.ts'
 import { takeSession } from './take-session.ts'
 import { checkProtection } from './tenancy/check-protection.ts'
-import { openTenancy, type Tenancy } from './tenancy/tenancy.ts'
-import type { TenantGroups } from './tenancy/tenant-roles.ts'
+import { openTenancy, type Tenancy, type TenantView } from './tenancy/tenancy.ts'
 import { tenantOpener } from './tenancy/tenant-opener.ts'
 import { TypeNames } from './type-names.ts'
 import { toParameter } from './values.ts'
@@ -145,8 +144,8 @@ export class ServedDatabase {
   }
 
   /** `null` where tenants are not kept apart. */
-  get tenantGroups(): TenantGroups | null {
-    return this.#tenancy?.roles.groups ?? null
+  get tenantView(): TenantView | null {
+    return this.#tenancy && { ...this.#tenancy.roles.groups, schema: this.#tenancy.prefix }
   }
 
   /** Connects in the background; a database that is away does not keep Postern from starting. */

@@ -15,7 +15,7 @@ const open = (): SchemaCatalogues =>
   openSchemaCatalogues({
     clock,
     databases: {
-      tenantGroups: () => null,
+      tenantView: () => null,
       async catalogueQuery(_database, sql, params): Promise<CatalogueRow[]> {
         asked.push(sql)
         return (await reader.query(sql, params === undefined ? undefined : [...params]))
@@ -153,7 +153,7 @@ describe('the schema of a database', () => {
     const catalogues = openSchemaCatalogues({
       clock,
       databases: {
-        tenantGroups: () => null,
+        tenantView: () => null,
         async catalogueQuery(_database, sql, params): Promise<CatalogueRow[]> {
           if (away) throw new Error('away')
           return (await reader.query(sql, params === undefined ? undefined : [...params]))

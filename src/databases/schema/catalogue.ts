@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { OpenDatabases } from '../open.ts'
+import type { TenantView } from '../tenancy/tenancy.ts'
 import { type CatalogueQuery, loadRelations, loadSignature } from './load.ts'
 import type { Relation } from './relation.ts'
 import { buildSearch, type SchemaMatch } from './search.ts'
@@ -21,7 +22,7 @@ export interface SchemaCatalogues {
 }
 
 export interface SchemaOptions {
-  readonly databases: Pick<OpenDatabases, 'catalogueQuery' | 'tenantGroups'>
+  readonly databases: Pick<OpenDatabases, 'catalogueQuery' | 'tenantView'>
   readonly clock: Clock
   /** After this a catalogue is compared with the database before it is used; default 15 s. */
   readonly staleAfterMs?: number
@@ -37,7 +38,7 @@ export function openSchemaCatalogues(options: SchemaOptions): SchemaCatalogues {
       let holder = held.get(database)
       if (!holder) {
         const query: CatalogueQuery = (sql, params) => options.databases.catalogueQuery(database, sql, params)
-        holder = new Holder(query, options.databases.tenantGroups(database)?.readers ?? null, options)
+        holder = new Holder(query, options.databases.tenantView(database), options)
         held.set(database, holder)
       }
       return holder.current()
@@ -47,14 +48,14 @@ export function openSchemaCatalogues(options: SchemaOptions): SchemaCatalogues {
 
 class Holder {
   readonly #query: CatalogueQuery
-  readonly #readers: string | null
+  readonly #tenants: TenantView | null
   readonly #options: SchemaOptions
   #kept: { catalogue: SchemaCatalogue; signature: string; checkedAt: number; loadedAt: number } | undefined
   #underway: Promise<SchemaCatalogue> | undefined
 
-  constructor(query: CatalogueQuery, readers: string | null, options: SchemaOptions) {
+  constructor(query: CatalogueQuery, tenants: TenantView | null, options: SchemaOptions) {
     this.#query = query
-    this.#readers = readers
+    this.#tenants = tenants
     this.#options = options
   }
 
@@ -79,7 +80,7 @@ class Holder {
       kept.checkedAt = now
       return kept.catalogue
     }
-    const { relations, incomplete } = await loadRelations(this.#query, this.#readers)
+    const { relations, incomplete } = await loadRelations(this.#query, this.#tenants)
     const index = await buildSearch(relations)
     const byName = Map.groupBy(relations, (relation) => relation.name.toLowerCase())
     const catalogue: SchemaCatalogue = {

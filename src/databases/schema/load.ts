@@ -1,5 +1,6 @@
 import { escapeLiteral } from 'pg'
 import type { CatalogueRow } from '../open.ts'
+import type { TenantView } from '../tenancy/tenancy.ts'
 import type { ForeignKey, Reference, Relation, RelationKind, SchemaColumn } from './relation.ts'
 
 export type CatalogueQuery = (sql: string, params?: readonly unknown[]) => Promise<readonly CatalogueRow[]>
@@ -12,17 +13,18 @@ const MOST_COMMENT_CHARS = 1_000
 const MOST_DEFAULT_CHARS = 200
 const MOST_ENUM_VALUES = 100
 
-/** The first argument of a question about rights: a role, or nobody but the one that asks. */
-const asked = (role: string | null): string => (role === null ? '' : `${escapeLiteral(role)}, `)
+/** The first argument of a question about rights: the group of those who read, or nobody but the one that asks. */
+const asked = (tenants: TenantView | null): string =>
+  tenants === null ? '' : `${escapeLiteral(tenants.readers)}, `
 
 /** What can be read, apart from PostgreSQL's own and other sessions' temporary tables; partitions belong to their parent. */
-const readable = (role: string | null): string => `
+const readable = (tenants: TenantView | null): string => `
   c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
-  AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
-  AND has_schema_privilege(${asked(role)}n.oid, 'USAGE')
-  AND (has_table_privilege(${asked(role)}c.oid, 'SELECT') OR has_any_column_privilege(${asked(role)}c.oid, 'SELECT'))`
+  AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'${tenants === null ? '' : ` AND n.nspname <> ${escapeLiteral(tenants.schema)}`}
+  AND has_schema_privilege(${asked(tenants)}n.oid, 'USAGE')
+  AND (has_table_privilege(${asked(tenants)}c.oid, 'SELECT') OR has_any_column_privilege(${asked(tenants)}c.oid, 'SELECT'))`
 
-const relationsQuery = (role: string | null): string => `
+const relationsQuery = (tenants: TenantView | null): string => `
 SELECT c.oid::int8::text AS oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
   CASE WHEN c.relkind IN ('r', 'm', 'f') AND c.reltuples >= 0 THEN c.reltuples::int8
        WHEN c.relkind = 'p' THEN (
@@ -46,13 +48,13 @@ LEFT JOIN LATERAL (
   JOIN pg_type AS t ON t.oid = a.atttypid
   LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    AND (has_table_privilege(${asked(role)}c.oid, 'SELECT') OR has_column_privilege(${asked(role)}c.oid, a.attnum, 'SELECT'))
+    AND (has_table_privilege(${asked(tenants)}c.oid, 'SELECT') OR has_column_privilege(${asked(tenants)}c.oid, a.attnum, 'SELECT'))
 ) AS columns ON true
 LEFT JOIN LATERAL (
   SELECT json_agg(json_build_array(k.contype, to_json(k.conkey), k.confrelid::int8::text, to_json(k.confkey)) ORDER BY k.conname) AS list
   FROM pg_constraint AS k WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f')
 ) AS keys ON true
-WHERE c.oid > $1::text::int8::oid AND ${readable(role)}
+WHERE c.oid > $1::text::int8::oid AND ${readable(tenants)}
 ORDER BY c.oid LIMIT ${PAGE_RELATIONS}`
 
 /**
@@ -94,18 +96,18 @@ type KeyRow = [kind: 'p' | 'u' | 'f', columns: number[], target: string, targetC
 /**
  * The tables and views that the role of `query` may read.
  *
- * @param readers a group whose members ask, each for rows of their own, in place of that role: what is counted over
- *   the rows of all is left out
+ * @param tenants of a protected database, where the roles of tenants read and not that role: what is counted over the
+ *   rows of all of them is left out
  */
 export async function loadRelations(
   query: CatalogueQuery,
-  readers: string | null = null,
+  tenants: TenantView | null = null,
 ): Promise<{ relations: Relation[]; incomplete: boolean }> {
   const loaded: Loaded[] = []
   let after = '0'
   for (;;) {
-    const rows = await query(relationsQuery(readers), [after])
-    for (const row of rows) loaded.push(read(readers === null ? row : { ...row, estimated_rows: null }))
+    const rows = await query(relationsQuery(tenants), [after])
+    for (const row of rows) loaded.push(read(tenants === null ? row : { ...row, estimated_rows: null }))
     after = loaded.at(-1)?.oid ?? after
     if (rows.length < PAGE_RELATIONS || loaded.length >= MOST_RELATIONS) {
       return { relations: connect(loaded), incomplete: rows.length === PAGE_RELATIONS }

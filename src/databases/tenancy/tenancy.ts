@@ -2,8 +2,14 @@ import type { LoginFor } from '../logins.ts'
 import { tenantLogins } from '../logins.ts'
 import type { DatabaseContext, DatabaseOptions } from '../options.ts'
 import { provisioner } from './provision.ts'
-import { type TenantRoles, tenantRoles } from './tenant-roles.ts'
+import { type TenantGroups, type TenantRoles, tenantRoles } from './tenant-roles.ts'
 import { UnreadyTenants } from './unready-tenants.ts'
+
+/** What those who describe a protected database have to know of it. */
+export interface TenantView extends TenantGroups {
+  /** The schema of Postern's own in it. */
+  readonly schema: string
+}
 
 /** What a protected database has beyond any other. */
 export interface Tenancy {
