@@ -1,5 +1,6 @@
 import type { Refusal } from '../access/refusal.ts'
 import { stoppedBy } from '../access/stop-refusal.ts'
+import { FIRST_TENANT } from '../identity/first-tenant.ts'
 import { Fault } from '../lib/fault.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import { Availability } from './availability.ts'
@@ -415,11 +416,12 @@ export class ServedDatabase {
     })
   }
 
-  /** Tells an admin why the database is not there; others learn only that it is not. */
+  /** Tells an admin of those who run the gateway why the database is not there; others learn only that it is not. */
   #explain(fault: unknown, { caller }: Statement): unknown {
     const { message } = this.#availability
     if (!(fault instanceof Fault) || fault.code !== 'database_unavailable') return fault
-    if (caller.grant.level !== 'admin' || message === null) return fault
+    const { level, tenant } = caller.grant
+    if (level !== 'admin' || tenant !== FIRST_TENANT || message === null) return fault
     return new Fault(fault.code, `${fault.message}: ${message}`, {
       ...(fault.retryAfterS === undefined ? {} : { retryAfterS: fault.retryAfterS }),
       cause: fault.cause,

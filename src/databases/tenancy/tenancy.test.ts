@@ -264,7 +264,7 @@ describe('a provisioner', () => {
     await harness.rows(of('newcomer'), ORDERS)
     const { name } = here.roles.of('newcomer', 'read')
     const damages = [
-      `ALTER ROLE ${name} NOLOGIN`,
+      `ALTER ROLE ${name} SET timezone = 'Asia/Tokyo'; ALTER ROLE ${name} NOLOGIN`,
       `ALTER ROLE ${name} PASSWORD 'another'`,
       `DELETE FROM ${here.prefix}.tenant_roles WHERE role_name = '${name}'`,
     ]
@@ -272,6 +272,9 @@ describe('a provisioner', () => {
       await here.admin.query(damage)
       expect(await harness.rows(of('newcomer', 'read-only', damage), 'SELECT 1'), damage).toEqual([[1]])
     }
+    expect(await harness.rows(of('newcomer', 'read-only', 'last'), 'SHOW timezone')).not.toEqual([
+      ['Asia/Tokyo'],
+    ])
   })
 
   it('that cannot make them is told to the operator; its password to nobody', async () => {
@@ -473,17 +476,17 @@ describe('a database that says it is protected', () => {
   })
 
   it('tells a caller who finds no connection free nothing of others', async () => {
-    const harness = await harnessOf({
-      maxConnections: 1,
-      maxConnectionsPerCredential: 1,
-      acquireTimeoutMs: 50,
-    })
+    const clock = manualClock()
+    const harness = await harnessOf({ maxConnections: 1, maxConnectionsPerCredential: 1 }, { clock })
     await harness.rows(of('default'), ORDERS)
-    const running = harness.run(of('default'), 'SELECT pg_sleep(2)')
-    const fault = await faultOf(harness.run(of('harbour'), ORDERS))
+    const running = harness.run(of('default'), 'SELECT pg_sleep(1)')
+    const waiting = faultOf(harness.run(of('harbour'), ORDERS))
+    await expect.poll(() => harness.databases.status()[0]?.waiting).toBe(1)
+    clock.advance(5_100)
+    const fault = await waiting
     expect(fault.code).toBe('database_busy')
-    expect(fault.message).toContain('this credential uses 0 of 1 connections)')
-    await running
+    expect(fault.message).toContain('within 5000 ms (this credential uses 0 of 1 connections)')
+    expect((await running).ok).toBe(true)
   })
 })
 

@@ -51,7 +51,10 @@ export function provisionerSql(
   ]
 }
 
-/** There is no `CREATE ROLE IF NOT EXISTS`; somebody else may make it at the same moment. */
+/**
+ * There is no `CREATE ROLE IF NOT EXISTS`; somebody else may make it at the same moment. One that is there may have
+ * another password or settings for its next login: a role can always change these of itself.
+ */
 function makeRole({ name, verifier }: TenantRole): string {
   const role = escapeIdentifier(name)
   const password = escapeLiteral(verifier)
@@ -59,6 +62,8 @@ function makeRole({ name, verifier }: TenantRole): string {
   CREATE ROLE ${role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT PASSWORD ${password};
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
   ALTER ROLE ${role} LOGIN INHERIT PASSWORD ${password};
+  ALTER ROLE ${role} RESET ALL;
+  EXECUTE format('ALTER ROLE ${role} IN DATABASE %I RESET ALL', current_database());
 END $make$`
 }
 
