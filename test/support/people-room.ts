@@ -27,24 +27,24 @@ export interface PeopleRoom {
   /** The first administrator, `alice`. */
   readonly admin: string
   /** `postern user add`, the password on standard input. */
-  add(username: string, ...options: readonly string[]): Promise<UserDocument>
-  run(args: readonly string[], input?: string): Promise<Finished>
-  login(
+  readonly add: (username: string, ...options: readonly string[]) => Promise<UserDocument>
+  readonly run: (args: readonly string[], input?: string) => Promise<Finished>
+  readonly login: (
     username: string,
     password?: string,
     more?: Readonly<Record<string, unknown>>,
     gateway?: Serving,
-  ): Promise<Answer>
-  tokenOf(username: string, password?: string, gateway?: Serving): Promise<string>
-  api(
+  ) => Promise<Answer>
+  readonly tokenOf: (username: string, password?: string, gateway?: Serving) => Promise<string>
+  readonly api: (
     path: string,
     token: string | null,
     more?: Parameters<typeof ask>[2],
     gateway?: Serving,
-  ): Promise<Answer>
+  ) => Promise<Answer>
   /** A tenant with the administrator `<tenant>-admin`, who is signed in. */
-  tenant(id: string): Promise<{ readonly adminId: string; readonly token: string }>
-  close(): Promise<void>
+  readonly tenant: (id: string) => Promise<{ readonly adminId: string; readonly token: string }>
+  readonly close: () => Promise<void>
 }
 
 export async function openPeopleRoom(

@@ -1,12 +1,10 @@
 import { stat, readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ask, type Answer, type Serving } from '../../support/postern.ts'
-import { soon } from '../../support/soon.ts'
 import { configuration, openRoom, type Room } from '../pgedge/room.ts'
 
 const PASSWORD = 'correct horse battery staple'
 const OTHER = 'another horse battery staple'
-const UNKNOWN_ID = '01938a6c-0000-7000-8000-000000000000'
 
 let room: Room
 let gateway: Serving
