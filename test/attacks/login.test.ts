@@ -62,7 +62,7 @@ describe('finding out who is there', () => {
       const seen: string[] = []
       for (let at = 0; at < 7; at += 1) {
         const { status, headers } = await attempt(from, username)
-        seen.push(`${status} ${headers['retry-after'] ?? ''}`)
+        seen.push(`${status} ${String(headers['retry-after'] ?? '')}`)
       }
       return seen
     }
