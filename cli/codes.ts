@@ -20,6 +20,9 @@ export const CLI_CODES = [
   'audit_broken',
   'file_exists',
   'file_not_written',
+  'backup_unusable',
+  'store_in_use',
+  'store_not_empty',
 ] as const
 
 export type CliCode = (typeof CLI_CODES)[number]

@@ -57,6 +57,13 @@ export const COMMAND_GROUPS: readonly (readonly [heading: string, Readonly<Recor
     },
   ],
   [
+    'Operations',
+    {
+      backup: () => import('./backup.ts'),
+      restore: () => import('./restore.ts'),
+    },
+  ],
+  [
     'Questions',
     {
       'access explain': () => import('./access-explain.ts'),

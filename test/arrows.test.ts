@@ -24,6 +24,10 @@ const ARROWS: Readonly<Record<string, { readonly to: readonly string[]; readonly
     to: ['store', 'observe', 'lib'],
     why: 'the record must be writable by every room, so it knows none of them',
   },
+  backup: {
+    to: ['audit', 'store', 'observe', 'lib'],
+    why: 'a copy of the store knows its tables and its record, and no meaning beyond them',
+  },
   identity: { to: ['audit', 'store', 'observe', 'lib'], why: 'who calls is settled before what they may do' },
   access: { to: ['identity', 'lib'], why: 'deciding is pure: no store, no clock, no network' },
   databases: {

@@ -1,7 +1,12 @@
 /** Asked by load balancers and by whoever wonders what is wrong: answered whatever is wrong. */
-const HEALTH: ReadonlySet<string> = new Set(
-  ['', '/live', '/ready'].flatMap((end) => [`/health${end}`, `/api/v1/health${end}`]),
-)
+const HEALTH: ReadonlySet<string> = new Set([
+  '/health',
+  '/health/live',
+  '/health/ready',
+  '/api/v1/health',
+  '/api/v1/health/live',
+  '/api/v1/health/ready',
+])
 
 const EXACT: ReadonlySet<string> = new Set([...HEALTH, '/api/v1/auth/login', '/.well-known/jwks.json'])
 

@@ -1,11 +1,13 @@
 import { Client } from 'pg'
 import type { Clock } from '../../lib/clock.ts'
+import { Fault } from '../../lib/fault.ts'
 import type { Secret } from '../../lib/secret.ts'
 import type { Observe } from '../../observe/observation.ts'
 import type { Announcer } from '../announcer.ts'
 import type { ChangeFeed } from '../change-feed.ts'
 import type { Revision } from '../changes.ts'
 import { postgresFault } from './faults.ts'
+import { IN_USE_KEY, RESTORED_TOPIC } from './in-use.ts'
 import { postgresTypes } from './types.ts'
 
 export const CHANNEL = 'postern_changes'
@@ -33,6 +35,7 @@ export class PostgresFeed implements ChangeFeed {
   readonly #observe: Observe
   #client: Client | undefined
   #healthy = false
+  #restored = false
   #closed = false
   #reading = false
   #readAgain = false
@@ -44,6 +47,9 @@ export class PostgresFeed implements ChangeFeed {
     this.#announcer = announcer
     this.#clock = clock
     this.#observe = observe
+    announcer.subscribe((topic) => {
+      if (topic === RESTORED_TOPIC) this.#noticeRestore()
+    })
   }
 
   /** @throws Fault `store_unavailable` */
@@ -62,7 +68,12 @@ export class PostgresFeed implements ChangeFeed {
   }
 
   healthy(): boolean {
-    return this.#healthy
+    return this.#healthy && !this.#restored
+  }
+
+  /** True when a backup took the place of what was here: what is remembered of the store is of another one. */
+  get restored(): boolean {
+    return this.#restored
   }
 
   async close(): Promise<void> {
@@ -92,6 +103,7 @@ export class PostgresFeed implements ChangeFeed {
     try {
       await client.connect()
       await client.query(`LISTEN ${CHANNEL}`)
+      await shareStore(client)
       const revisions = await readRevisions(client)
       if (this.#closed) throw new Error('closed')
       this.#client = client
@@ -135,6 +147,15 @@ export class PostgresFeed implements ChangeFeed {
     })
   }
 
+  #noticeRestore(): void {
+    if (this.#restored) return
+    this.#restored = true
+    this.#observe({
+      kind: 'store.feed_lost',
+      message: 'a backup was restored into the store while it was in use: restart Postern',
+    })
+  }
+
   #lose(client: Client, message: string): void {
     if (this.#client !== client || this.#closed) return
     this.#client = undefined
@@ -164,6 +185,17 @@ export class PostgresFeed implements ChangeFeed {
     this.#observe({ kind: 'store.feed_restored' })
     this.#scheduleHeartbeat()
   }
+}
+
+/** @throws Fault `store_unavailable` while somebody has the store for themselves */
+async function shareStore(client: Client): Promise<void> {
+  const { rows } = await client.query<{ shared: boolean }>(
+    `SELECT pg_try_advisory_lock_shared(${IN_USE_KEY}) AS shared`,
+  )
+  if (rows[0]?.shared === true) return
+  throw new Fault('store_unavailable', 'the PostgreSQL store: a backup is being restored into it', {
+    retryAfterS: 5,
+  })
 }
 
 async function readRevisions(client: Client): Promise<readonly Revision[]> {

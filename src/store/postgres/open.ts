@@ -1,6 +1,7 @@
 import { Kysely, sql } from 'kysely'
 import { Pool } from 'pg'
 import type { Clock } from '../../lib/clock.ts'
+import { Fault } from '../../lib/fault.ts'
 import type { Secret } from '../../lib/secret.ts'
 import type { Observe } from '../../observe/observation.ts'
 import { Announcer } from '../announcer.ts'
@@ -30,9 +31,13 @@ export async function openPostgresStore(url: Secret, clock: Clock, observe: Obse
   })
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   pool.on('error', () => undefined)
-  const db = new Kysely<StoreSchema>({ dialect: postgresDialect(pool) })
   const announcer = new Announcer(observe)
   const feed = new PostgresFeed(url, announcer, clock, observe)
+  const guard = (): void => {
+    if (!feed.restored) return
+    throw new Fault('store_unavailable', 'a backup was restored into the store while it was in use: restart')
+  }
+  const db = new Kysely<StoreSchema>({ dialect: postgresDialect(pool, guard) })
   try {
     await migrate(db, 'postgres')
     await feed.start()

@@ -1,4 +1,13 @@
-import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  statSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import BetterSqlite3 from 'better-sqlite3'
 import { Fault } from '../../lib/fault.ts'
@@ -52,17 +61,40 @@ function useWal(database: SqliteDatabase): void {
   }
 }
 
-function makePrivateFile(file: string): void {
+/**
+ * Makes the file where there is none. One that is there is only looked at, never opened: closing it would let go of every
+ * lock that this process holds on it by way of SQLite (https://sqlite.org/howtocorrupt.html, "POSIX advisory locks").
+ */
+export function makePrivateFile(file: string): void {
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-    closeSync(openSync(file, 'a', 0o600))
+    const there = statSync(file, { throwIfNoEntry: false }) ?? makeFile(file)
+    if (there?.isDirectory() === true) throw Object.assign(new Error('a directory'), { code: 'EISDIR' })
+    accessSync(file, constants.R_OK | constants.W_OK)
     // The file may come from elsewhere, such as a restored copy with a wider mode.
-    if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600)
+    if (there && (there.mode & 0o077) !== 0) chmodSync(file, 0o600)
   } catch (error) {
     throw new Fault('data_dir_unusable', `the store ${file} cannot be used: ${reason(error)}`, {
       cause: error,
     })
   }
+}
+
+function makeFile(file: string): undefined {
+  try {
+    closeSync(openSync(file, 'wx', 0o600))
+    ownLikeDirectory(file)
+  } catch (error) {
+    // Another process has just made it, and may have locks on it.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  }
+}
+
+/** Made from a root shell, it would be out of reach of the service whose directory it is in. */
+function ownLikeDirectory(file: string): void {
+  if (process.geteuid?.() !== 0) return
+  const { uid, gid } = statSync(dirname(file))
+  chownSync(file, uid, gid)
 }
 
 function reason(error: unknown): string {
