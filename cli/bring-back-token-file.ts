@@ -1,5 +1,5 @@
 import { parseTokenFile } from '../src/identity/token-file/parse.ts'
-import { resolveTarget, writePrivately } from '../src/identity/token-file/write.ts'
+import { replaceFile, resolveTarget } from '../src/identity/files/replace.ts'
 import { readTokenFileText } from './token-file-text.ts'
 
 /** `kept`: one is there, and was not touched. `none`: the backup holds none. `unplaced`: none is configured to write to. */
@@ -21,6 +21,7 @@ export async function bringBackTokenFile(
   if (there === text) return 'same'
   if (there !== null && there.trim() !== '') return 'kept'
   if (text.trim() !== '') parseTokenFile(text)
-  await writePrivately(await resolveTarget(configured), text)
+  const what = 'the token file'
+  await replaceFile(await resolveTarget(what, configured), text, { what, mode: 0o600 })
   return 'restored'
 }

@@ -24,7 +24,7 @@ export function restoredText(
 ): string {
   const { manifest, users, tokens, sealed, kept, audit } = restored
   const when = manifest.created_at.replace('T', ' ').replace(/\.\d+Z$/, ' UTC')
-  const keptAny = kept.tokens + kept.users > 0
+  const keptAny = kept.tokens + kept.users + kept.tenants > 0
   return [
     `The store is as it was at ${when}: ${count(users, 'user')} and ${count(tokens, 'valid token')}.`,
     '',
@@ -33,7 +33,7 @@ export function restoredText(
     '  "postern token list" and "postern user list" show it: remove again what must not be valid.',
     ...(keptAny
       ? [
-          `- The store before said that ${count(kept.tokens, 'token')} and ${count(kept.users, 'user')} had been ended: they are ended.`,
+          `- The store before said that ${count(kept.tokens, 'token')}, ${count(kept.users, 'user')} and ${count(kept.tenants, 'tenant')} had been ended: they are ended.`,
         ]
       : []),
     '- Everybody signs in again: no JWT that was issued before is valid.',

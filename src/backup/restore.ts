@@ -14,7 +14,12 @@ import { RESTORED_TOPIC } from '../store/postgres/in-use.ts'
 import { type Replacement, replaceStore } from '../store/replace.ts'
 import type { StoreSchema } from '../store/schema.ts'
 import { type StoredTable, tablesAt } from '../store/tables-at.ts'
-import { keepRevocations, type KeptRevocations, setRevocationsAside } from './kept-revocations.ts'
+import {
+  keepRevocations,
+  type KeptRevocations,
+  type Revisions,
+  setRevocationsAside,
+} from './kept-revocations.ts'
 import type { Manifest } from './manifest.ts'
 import { type BackupProblem, backupProblem } from './problem.ts'
 import { BackupDamaged, damagedBackup, openBackup, type OpenBackup } from './read-backup.ts'
@@ -156,7 +161,7 @@ async function dropTables(
 async function raiseRevisions(
   trx: Transaction<StoreSchema>,
   before: readonly { readonly topic: string; readonly revision: number }[],
-): Promise<{ readonly tokens: number; readonly users: number }> {
+): Promise<Revisions> {
   const highest = new Map<string, number>([[RESTORED_TOPIC, 0]])
   for (const { topic, revision } of [...before, ...(await readRevisions(trx))]) {
     highest.set(topic, Math.max(highest.get(topic) ?? 0, revision))
@@ -169,7 +174,13 @@ async function raiseRevisions(
       .onConflict((conflict) => conflict.column('topic').doUpdateSet({ revision }))
       .execute()
   }
-  return { tokens: (highest.get('tokens') ?? 0) + 1, users: (highest.get('users') ?? 0) + 1 }
+  const raised = (topic: string): number => (highest.get(topic) ?? 0) + 1
+  return {
+    tokens: raised('tokens'),
+    users: raised('users'),
+    tenants: raised('tenants'),
+    upstreamCredentials: raised('upstream_credentials'),
+  }
 }
 
 /**

@@ -79,6 +79,7 @@ async function lived(kind: string) {
   const run = (...args: string[]): Promise<Finished> => postern([...args, '--json'], { cwd: dir })
   await ok(run('user', 'add', '--username', 'alice', '--admin', '--password', PASSWORD))
   await ok(run('user', 'add', '--username', 'bob', '--tenant', 'acme', '--password', PASSWORD))
+  await ok(run('user', 'add', '--username', 'carol', '--tenant', 'gone', '--password', PASSWORD))
   await ok(run('user', 'add', '--username', 'eve', '--password', PASSWORD))
   const inFile = await ok<{ token: string }>(
     run('token', 'add', '--note', 'in file', '--into', 'token-file', '--expiry', '30d'),
@@ -103,7 +104,7 @@ describe.each(['sqlite', 'postgres'])('the restore drill on %s', (kind) => {
     expect(backup).toMatchObject({
       file: join(dir, 'monday.db'),
       store: kind,
-      tables: { users: 3, tenants: 2, upstream_credentials: 1 },
+      tables: { users: 4, tenants: 3, upstream_credentials: 1 },
       token_file: true,
       recorded: true,
     })
@@ -140,6 +141,7 @@ describe.each(['sqlite', 'postgres'])('the restore drill on %s', (kind) => {
       ({ username }) => username === 'eve',
     )
     await ok(run('user', 'delete', '--user-id', eve?.id ?? ''))
+    await ok(run('tenant', 'delete', 'gone', '--yes'))
     const jwtAfter = await jwtOf(url, 'alice', LATER)
     expect(await statusOf(url, jwtAfter)).toBe(200)
 
@@ -153,7 +155,7 @@ describe.each(['sqlite', 'postgres'])('the restore drill on %s', (kind) => {
       users: 2,
       tokens: 1,
       sealed_credentials: 1,
-      kept_revoked: { tokens: 1, users: 1 },
+      kept_revoked: { tokens: 1, users: 1, tenants: 1 },
       token_file: 'same',
       audit_intact: true,
     })
@@ -174,13 +176,15 @@ describe.each(['sqlite', 'postgres'])('the restore drill on %s', (kind) => {
     expect(await statusOf(again.url, late.token), 'issued after the backup').toBe(401)
     expect(await statusOf(again.url, removed.token), 'removed after the backup').toBe(401)
     expect((await login(again.url, 'eve', PASSWORD)).status, 'deleted after the backup').toBe(401)
+    expect((await login(again.url, 'carol', PASSWORD, 'gone')).status).toBe(401)
+    expect(await failed(run('tenant', 'add', 'gone'))).toMatchObject({ error: 'refused' })
     expect((await ask(`${again.url}/api/v1/servers/wiki/credential`, kept.token)).body).toMatchObject({
       present: true,
     })
     expect((await ask(`${again.url}/api/v1/admin/audit/verify`, STEADY)).body).toMatchObject({ intact: true })
     const { body } = await ask(`${again.url}/api/v1/admin/audit?kind=administration&limit=100`, STEADY)
     const acts = (body as { entries: { tool: string }[] }).entries.map(({ tool }) => tool)
-    expect(acts[0]).toBe('store.restore')
+    expect(acts.slice(0, 2), 'the last one is that of the tenant').toEqual(['tenant.add', 'store.restore'])
     expect(acts).toContain('user.add')
     expect(acts).not.toContain('user.delete')
     // What was restored can be changed, and the change is heard of.
@@ -204,7 +208,7 @@ describe.each(['sqlite', 'postgres'])('the restore drill on %s', (kind) => {
     await mkdir(join(dir, '.postern'))
     await copyFile(join(gateway.dir, '.postern', 'secret.key'), join(dir, '.postern', 'secret.key'))
     expect(await ok(postern(['restore', 'moved.db', '--json'], { cwd: dir }))).toMatchObject({
-      users: 3,
+      users: 4,
       tokens: 2,
       token_file: 'restored',
       audit_intact: true,
@@ -223,7 +227,7 @@ describe.each(['sqlite', 'postgres'])('the restore drill on %s', (kind) => {
     const second = await ok<{ tables: Record<string, number> }>(
       postern(['backup', '--output', 'back.db', '--json'], { cwd: dir }),
     )
-    expect(second.tables).toMatchObject({ users: 3, tenants: 2, upstream_credentials: 1 })
+    expect(second.tables).toMatchObject({ users: 4, tenants: 3, upstream_credentials: 1 })
   }, 120_000)
 })
 
