@@ -51,19 +51,17 @@ export function restoredText(
 }
 
 function tokenFileLines(outcome: TokenFileOutcome, path: string | null): readonly string[] {
-  switch (outcome) {
-    case 'restored':
-      return [`- The token file ${path ?? ''} is back, too.`]
-    case 'kept':
-      return [
-        `- The token file ${path ?? ''} was there and was kept. To have that of the backup, move it away and restore again.`,
-      ]
-    case 'unplaced':
-      return ['- The backup holds a token file, and auth.tokenFile names no place for it.']
-    case 'same':
-    case 'none':
-      return []
+  const file = path ?? ''
+  const lines: Readonly<Record<TokenFileOutcome, readonly string[]>> = {
+    restored: [`- The token file ${file} is back, too.`],
+    kept: [
+      `- The token file ${file} was there and was kept. To have that of the backup, move it away and restore again.`,
+    ],
+    unplaced: ['- The backup holds a token file, and auth.tokenFile names no place for it.'],
+    same: [],
+    none: [],
   }
+  return lines[outcome]
 }
 
 export const count = (number: number, one: string, many = `${one}s`): string =>

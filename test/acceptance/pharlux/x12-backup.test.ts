@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
@@ -321,6 +321,8 @@ describe('a backup file', () => {
   }, 60_000)
 })
 
+const runs = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode === null && signalCode === null
+
 /** Starts a command and kills it as soon as `when` says so. Answers whether that was before its end. */
 async function killed(dir: string, args: readonly string[], when: () => boolean): Promise<boolean> {
   // The Node of this test, so that no launcher stands between.
@@ -330,9 +332,7 @@ async function killed(dir: string, args: readonly string[], when: () => boolean)
     env: { PATH: process.env['PATH'], HOME: dir },
   })
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
-  let isOver = false
-  void exited.then(() => (isOver = true))
-  while (!isOver && !when()) await new Promise((next) => setTimeout(next, 1))
+  while (runs(child) && !when()) await new Promise((next) => setTimeout(next, 1))
   child.kill('SIGKILL')
   const [, signal] = await exited
   return signal === 'SIGKILL'
@@ -420,10 +420,8 @@ describe('a large record', () => {
         { cwd: dir, stdio: 'ignore' },
       )
       const exited = once(child, 'exit')
-      let isOver = false
       let most = 0
-      void exited.then(() => (isOver = true))
-      while (!isOver) {
+      while (runs(child)) {
         try {
           const status = readFileSync(`/proc/${child.pid ?? 0}/status`, 'utf8')
           most = Math.max(most, Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) / 1_024)
