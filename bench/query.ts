@@ -12,10 +12,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { startDemoDatabase } from '../src/databases/embedded/demo.ts'
 import { load, type LoadResult, postJson } from './support/load.ts'
 import { freePort, installPeers, start, type Started } from './support/peers.ts'
 import { machine, median, round, table } from './support/table.ts'
+import { startSample } from './support/sample.ts'
 
 const { values } = parseArgs({
   options: { json: { type: 'boolean' }, rounds: { type: 'string' }, seconds: { type: 'string' } },
@@ -34,13 +34,10 @@ const STATEMENTS = {
 const TOKEN = 'bench-token-0123456789abcdef0123456789abcdef'
 const scratch = await mkdtemp(join(tmpdir(), 'postern-bench-'))
 const started: Started[] = []
-const demo = await startDemoDatabase({ dataDir: scratch, observe: () => undefined })
+const sample = await startSample(scratch)
 
 try {
-  const [database] = demo.databases
-  if (!database) throw new Error('no sample database')
-  const password = database.password?.reveal() ?? ''
-  const url = `postgres://${database.user}:${password}@${database.host}:${database.port}/${database.database}?sslmode=disable`
+  const { url } = sample
 
   const candidates: { name: string; request: (sql: string) => { port: number; request: string } | null }[] =
     []
@@ -62,7 +59,7 @@ try {
   })
 
   const modules = await installPeers()
-  const toolbox = await startToolbox(modules, database.port, database.user, password, database.database)
+  const toolbox = await startToolbox(modules, sample.port, sample.user, sample.password, sample.database)
   started.push(toolbox)
   candidates.push({
     name: '@toolbox-sdk/server',
@@ -176,7 +173,7 @@ try {
   }
 } finally {
   for (const one of started) await one.stop()
-  await demo.close()
+  await sample.close()
   await rm(scratch, { recursive: true, force: true })
 }
 

@@ -11,19 +11,17 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Client } from 'pg'
-import { startDemoDatabase } from '../src/databases/embedded/demo.ts'
 import { freePort, start } from './support/peers.ts'
 import { machine, round, table } from './support/table.ts'
+import { startSample } from './support/sample.ts'
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' }, times: { type: 'string' } } })
 const times = Number(values.times ?? 1_000)
 
 const ADMIN = 'bench-admin-0123456789abcdef0123456789abcdef'
 const scratch = await mkdtemp(join(tmpdir(), 'postern-revoke-'))
-const demo = await startDemoDatabase({ dataDir: scratch, observe: () => undefined })
-const [database] = demo.databases
-if (!database) throw new Error('no sample database')
-const url = `postgres://${database.user}:${database.password?.reveal()}@${database.host}:${database.port}/${database.database}?sslmode=disable`
+const sample = await startSample(scratch)
+const { url } = sample
 
 const port = await freePort()
 await writeFile(
@@ -106,7 +104,7 @@ try {
   remover.kill()
   await watcher.end()
   await gateway.stop()
-  await demo.close()
+  await sample.close()
   await rm(scratch, { recursive: true, force: true })
 }
 

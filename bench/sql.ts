@@ -13,10 +13,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { startDemoDatabase } from '../src/databases/embedded/demo.ts'
 import { freePort, start } from './support/peers.ts'
 import type { RowsPlan, RowsResult } from './support/rows-worker.ts'
 import { machine, median, round, table } from './support/table.ts'
+import { startSample } from './support/sample.ts'
 
 const { values } = parseArgs({
   options: { json: { type: 'boolean' }, rounds: { type: 'string' }, rows: { type: 'string' } },
@@ -37,12 +37,9 @@ interface Measured {
 }
 
 const scratch = await mkdtemp(join(tmpdir(), 'postern-bench-'))
-const demo = await startDemoDatabase({ dataDir: scratch, observe: () => undefined })
+const sample = await startSample(scratch)
 try {
-  const [database] = demo.databases
-  if (!database) throw new Error('no sample database')
-  const password = database.password?.reveal() ?? ''
-  const url = `postgres://${database.user}:${password}@${database.host}:${database.port}/${database.database}?sslmode=disable`
+  const { url } = sample
   const port = await freePort()
   await writeFile(
     join(scratch, 'postern.yaml'),
@@ -82,7 +79,7 @@ try {
     await postern.stop()
   }
 } finally {
-  await demo.close()
+  await sample.close()
   await rm(scratch, { recursive: true, force: true })
 }
 

@@ -67,7 +67,14 @@ async function start(): Promise<{ server: EmbeddedServer; dir: string; answer: S
 
 /** Two seconds or so, for runs that want the sample only. */
 async function fillSample(answer: SharedServer): Promise<void> {
-  await makeTemplate(answer, 'sample_template', loadSample)
+  await makeTemplate(answer, 'sample_template', async (client) => {
+    await loadSample(client)
+    await client.query(`
+        GRANT SELECT ON ALL TABLES IN SCHEMA public TO postern_reader;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO postern_writer;
+        GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO postern_writer;
+    `)
+  })
 }
 
 async function makeTemplate(

@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Secret } from '../../lib/secret.ts'
 import type { Observation } from '../../observe/observation.ts'
+import { tenantKey } from '../tenancy/tenant-key.ts'
+import { tenantRoles } from '../tenancy/tenant-roles.ts'
+import { makeTenantSql } from '../tenancy/tenant-sql.ts'
 import { type DemoDatabase, startDemoDatabase } from './demo.ts'
 
 let dataDir: string
@@ -23,37 +27,79 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true })
 })
 
-async function as(role: 'reader' | 'writer', sql: string, database?: string): Promise<unknown[]> {
+const roles = tenantRoles(tenantKey(Buffer.alloc(32, 5)), 'postern')
+
+type Login = { readonly user: string; readonly password: Secret | null }
+
+async function loggedIn<T>(
+  { user, password }: Login,
+  work: (client: Client) => Promise<T>,
+  database?: string,
+): Promise<T> {
   const address = demo.databases[0]
-  if (!address?.writer) throw new Error('no database')
-  const login = role === 'reader' ? address : address.writer
+  if (!address) throw new Error('no database')
   const client = new Client({
     host: address.host,
     port: address.port,
     database: database ?? address.database,
-    user: login.user,
-    password: login.password?.reveal(),
+    user,
+    password: password?.reveal(),
   })
   await client.connect()
   try {
-    return (await client.query(sql)).rows as unknown[]
+    return await work(client)
   } finally {
     await client.end()
   }
 }
 
+const provisioner = (): Login => {
+  const login = demo.databases[0]?.tenancy?.provisioner
+  if (!login) throw new Error('no provisioner')
+  return login
+}
+
+/** Asks as a role of the tenant, or as the one that reads the catalogue. */
+async function as(
+  who: 'default' | 'harbour' | 'catalogue',
+  sql: string,
+  database?: string,
+): Promise<unknown[]> {
+  const { name, password } = roles.of(who, 'write')
+  const login = who === 'catalogue' ? demo.databases[0] : { user: name, password }
+  if (!login) throw new Error('no database')
+  return await loggedIn(login, async (client) => (await client.query(sql)).rows as unknown[], database)
+}
+
+async function makeTenants(): Promise<void> {
+  await loggedIn(provisioner(), async (client) => {
+    for (const tenant of ['default', 'harbour'])
+      for (const sql of makeTenantSql({ roles, prefix: 'postern', version: 18 }, tenant))
+        await client.query(sql)
+  })
+}
+
 describe('the demo database', () => {
-  test('has the sample, read by one role and changed by another', async () => {
+  test('has the sample, of which each tenant reads and changes its own rows', async () => {
     expect(seen).toEqual([
       expect.objectContaining({ kind: 'database.embedded', created: true, port: demo.databases[0]?.port }),
     ])
-    expect(await as('reader', 'SELECT count(*)::int AS orders FROM orders')).toEqual([{ orders: 12_000 }])
-    await expect(as('reader', 'DELETE FROM orders')).rejects.toThrow('permission denied')
-    await as('writer', `UPDATE orders SET reference = 'kept' WHERE id = 1`)
+    await makeTenants()
+    expect(await as('default', 'SELECT count(*)::int AS orders FROM orders')).toEqual([{ orders: 7_965 }])
+    expect(await as('harbour', 'SELECT count(*)::int AS orders FROM orders')).toEqual([{ orders: 4_035 }])
+    expect(await as('harbour', 'SELECT DISTINCT tenant_id FROM monthly_revenue')).toEqual([
+      { tenant_id: 'harbour' },
+    ])
+    expect(await as('harbour', 'SELECT id FROM tenants')).toEqual([{ id: 'harbour' }])
+    expect(await as('harbour', 'SELECT count(*)::int AS platforms FROM platforms')).toEqual([
+      { platforms: 5 },
+    ])
+    await as('default', `UPDATE orders SET reference = 'kept' WHERE id = 1`)
   })
 
   test('gives its roles nothing else to hold on to', async () => {
-    for (const role of ['reader', 'writer'] as const) {
+    await expect(as('catalogue', 'SELECT FROM orders')).rejects.toThrow('permission denied')
+    for (const role of ['default', 'harbour', 'catalogue'] as const) {
       await expect(as(role, 'CREATE TEMP TABLE t (a int)')).rejects.toThrow('permission denied')
       await expect(as(role, 'CREATE TABLE t (a int)')).rejects.toThrow('permission denied')
       await expect(as(role, 'SELECT 1', 'postgres')).rejects.toThrow('permission denied')
@@ -70,7 +116,7 @@ describe('the demo database', () => {
     expect(performance.now() - startedAt).toBeLessThan(10_000)
     expect(seen).toEqual([expect.objectContaining({ kind: 'database.embedded', created: false })])
     expect(demo.databases[0]?.password?.reveal()).not.toBe(old)
-    expect(await as('reader', 'SELECT reference FROM orders WHERE id = 1')).toEqual([{ reference: 'kept' }])
+    expect(await as('default', 'SELECT reference FROM orders WHERE id = 1')).toEqual([{ reference: 'kept' }])
   })
 
   test('says so when its server ends by itself, and only then', async () => {

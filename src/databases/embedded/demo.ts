@@ -5,7 +5,8 @@ import { Secret } from '../../lib/secret.ts'
 import type { Observe } from '../../observe/observation.ts'
 import type { DatabaseOptions } from '../options.ts'
 import { DEMO_DATABASE as SAMPLE } from './demo-name.ts'
-import { loadSample, SAMPLE_ROLES, SAMPLE_VERSION } from './sample/load.ts'
+import { loadSample, SAMPLE_VERSION } from './sample/load.ts'
+import { SAMPLE_PREFIX } from './sample/protection.ts'
 import { type EmbeddedServer, startEmbeddedServer } from './server.ts'
 
 export interface DemoOptions {
@@ -17,7 +18,16 @@ export interface DemoOptions {
 /** Where a database is and who opens it; the limits that `DatabaseOptions` adds are the operator's. */
 export type DatabaseAddress = Pick<
   DatabaseOptions,
-  'name' | 'host' | 'port' | 'database' | 'user' | 'password' | 'sslmode' | 'writer' | 'allowSuperuser'
+  | 'name'
+  | 'host'
+  | 'port'
+  | 'database'
+  | 'user'
+  | 'password'
+  | 'sslmode'
+  | 'writer'
+  | 'tenancy'
+  | 'allowSuperuser'
 >
 
 export interface DemoDatabase {
@@ -36,9 +46,9 @@ export async function startDemoDatabase(options: DemoOptions): Promise<DemoDatab
   const startedAt = performance.now()
   const server = await startEmbeddedServer({ dir: join(options.dataDir, 'embedded') })
   try {
-    const passwords = { reader: newPassword(), writer: newPassword() }
+    const password = newPassword()
     const created = await withClient(server, 'postgres', async (client) => {
-      await prepareRoles(client, passwords)
+      await prepareRole(client, password)
       return prepareDatabase(server, client)
     })
     options.observe({
@@ -60,11 +70,13 @@ export async function startDemoDatabase(options: DemoOptions): Promise<DemoDatab
           host: server.host,
           port: server.port,
           database: SAMPLE,
-          user: SAMPLE_ROLES.reader,
-          password: new Secret(passwords.reader),
+          user: CATALOGUE_ROLE,
+          password: new Secret(password),
           // The server listens on the loopback address of this machine only.
           sslmode: 'disable',
-          writer: { user: SAMPLE_ROLES.writer, password: new Secret(passwords.writer) },
+          writer: null,
+          // The server is Postern's own: roles of tenants are made when they are first needed.
+          tenancy: { rolePrefix: SAMPLE_PREFIX, provisioner: server.superuser },
           allowSuperuser: false,
         },
       ],
@@ -81,15 +93,15 @@ export async function startDemoDatabase(options: DemoOptions): Promise<DemoDatab
 
 const newPassword = (): string => randomBytes(24).toString('base64url')
 
-/** The passwords are new at every start: nothing has to keep them. */
-async function prepareRoles(client: Client, passwords: { reader: string; writer: string }): Promise<void> {
-  for (const key of ['reader', 'writer'] as const) {
-    const role = SAMPLE_ROLES[key]
-    const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [role])
-    await client.query(
-      `${rowCount === 0 ? 'CREATE' : 'ALTER'} ROLE ${role} WITH LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '${passwords[key]}'`,
-    )
-  }
+/** What Postern itself reads the catalogue as. It may read no rows: callers have the roles of their tenants. */
+const CATALOGUE_ROLE = 'postern_catalogue'
+
+/** The password is new at every start: nothing has to keep it. */
+async function prepareRole(client: Client, password: string): Promise<void> {
+  const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [CATALOGUE_ROLE])
+  await client.query(
+    `${rowCount === 0 ? 'CREATE' : 'ALTER'} ROLE ${CATALOGUE_ROLE} WITH LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '${password}'`,
+  )
 }
 
 /** Filled under another name and renamed when complete, so that an interrupted start leaves nothing half-filled. */

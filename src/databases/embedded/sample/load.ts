@@ -7,18 +7,8 @@ import { SAMPLE_VIEWS } from './views.ts'
 /** Raised whenever the sample changes, so that a data directory of an older Postern is filled anew. */
 export const SAMPLE_VERSION = 2
 
-/** The roles that the sample is read and written as. They own nothing and are no superusers. */
-export const SAMPLE_ROLES = { reader: 'postern_reader', writer: 'postern_writer' } as const
-
-const GRANTS = `
-GRANT USAGE ON SCHEMA public TO ${SAMPLE_ROLES.reader}, ${SAMPLE_ROLES.writer};
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${SAMPLE_ROLES.reader};
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${SAMPLE_ROLES.writer};
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ${SAMPLE_ROLES.writer};
-`
-
 /**
- * Fills an empty database with the sample, in one transaction. The roles must exist.
+ * Fills an empty database with the sample, in one transaction. Nobody but tenants and the superuser may read it.
  *
  * @param client connected as the superuser, who will own the tables
  */
@@ -35,7 +25,6 @@ export async function loadSample(client: Client): Promise<void> {
     await client.query('SET LOCAL session_replication_role = origin')
     await client.query(SAMPLE_VIEWS)
     await protectSample(client)
-    await client.query(GRANTS)
     await client.query('COMMIT')
   } catch (error) {
     await client.query('ROLLBACK')
