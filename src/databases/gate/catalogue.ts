@@ -105,6 +105,8 @@ export interface GateCatalogue {
   readonly relations: ReadonlyMap<string, readonly GateRelation[]>
   /** Several tenants share the database: what shows one of them to another is refused, too. */
   readonly tenants: boolean
+  /** The schema in which `tenant()` is Postern's own, looked over before the catalogue is loaded; `null` without tenants. */
+  readonly ownSchema: string | null
 }
 
 /**
@@ -144,6 +146,7 @@ export async function loadGateCatalogue(
     casts: JSON.parse(casts) as GateCast[],
     relations: JSON.parse(relations) as GateRelation[],
     tenants: groups !== null,
+    ownSchema: groups === null ? null : groups.readers.replace(/_readers$/, ''),
   })
 }
 
@@ -158,6 +161,7 @@ export interface CatalogueLists {
   readonly casts: readonly GateCast[]
   readonly relations: readonly GateRelation[]
   readonly tenants?: boolean
+  readonly ownSchema?: string | null
 }
 
 export function makeCatalogue(lists: CatalogueLists): GateCatalogue {
@@ -173,5 +177,6 @@ export function makeCatalogue(lists: CatalogueLists): GateCatalogue {
     casts: lists.casts,
     relations: Map.groupBy(lists.relations, ({ name }) => name),
     tenants: lists.tenants === true,
+    ownSchema: lists.ownSchema ?? null,
   }
 }

@@ -1,5 +1,6 @@
 import type { Refusal } from '../../access/refusal.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
+import { refuseAmongTenants } from './among-tenants.ts'
 import { BoundedMemory } from './bounded-memory.ts'
 import type { GateCatalogue } from './catalogue.ts'
 import { judgeWrite } from './judge-write.ts'
@@ -107,6 +108,8 @@ function judge(
   if (statement === undefined || kind === undefined)
     return err(refuseSql('sql.empty', 'there is no statement in the text'))
 
+  const shared = catalogue.tenants ? refuseAmongTenants(kind, statement) : null
+  if (shared !== null) return err(shared)
   const findings: Findings = { leavesNothing: !names.hasHiddenCasts, relations: new Set() }
   const refused = judgeRead(statement, kind, names, catalogue, findings)
   const judged = (access: 'read' | 'write', leavesNothing: boolean, sessionState: boolean): Judgement =>

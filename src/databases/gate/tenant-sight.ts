@@ -10,7 +10,10 @@ const RELATIONS = words(`
 `)
 const RELATION_FAMILIES = /^(pg_stat_|pg_statio_|pg_stat$|pg_replication_)/
 
-/** The functions behind them, sizes of tables, and what tells of the transactions of others. */
+/**
+ * The functions behind them, sizes of tables, what tells of the transactions of others, and those that run SQL in a
+ * string or read a relation that is given as a value, past the judging of names.
+ */
 const FUNCTIONS = words(`
   pg_blocking_pids pg_safe_snapshot_blocking_pids pg_isolation_test_session_is_blocked pg_lock_status pg_prepared_xact
   pg_sequence_last_value pg_get_sequence_data
@@ -19,7 +22,7 @@ const FUNCTIONS = words(`
   pg_xact_commit_timestamp pg_xact_commit_timestamp_origin pg_xact_status txid_status
   pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn pg_notification_queue_usage
 `)
-const FUNCTION_FAMILIES = /^pg_stat_get_/
+const FUNCTION_FAMILIES = /^pg_stat_get_|_to_xml(_and_xmlschema)?$|^ts_(stat|rewrite)$/
 
 /** Whether a relation of PostgreSQL itself shows one tenant to another. */
 export const showsTenantsRelation = (schema: string, name: string): boolean =>
