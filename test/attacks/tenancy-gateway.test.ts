@@ -48,9 +48,8 @@ beforeAll(async () => {
     ['mira', '--admin'],
     ['rhea', '--role=reader'],
   ] as const) {
-    const { code, stderr } = await gateway.postern([
-      ...['user', 'add', '--username', name, '--tenant', 'harbour', '--password', PASSWORD, role],
-    ])
+    const args = ['user', 'add', '--username', name, '--tenant', 'harbour', '--password', PASSWORD, role]
+    const { code, stderr } = await gateway.postern(args)
     expect([code, stderr]).toEqual([0, expect.any(String)])
   }
   admin = await signIn('mira')
