@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { threadEnvironment } from '../lib/thread-environment.ts'
 import type { Append } from './append.ts'
 import type { EntryPage } from './entry-pages.ts'
 
@@ -29,7 +30,7 @@ export function appendInThread(file: string): AppendThread {
   let count = 0
 
   const start = (): RunningThread => {
-    const worker = new Worker(THREAD, { workerData: { file } })
+    const worker = new Worker(THREAD, { workerData: { file }, env: threadEnvironment() })
     const waiting: RunningThread['waiting'] = new Map()
     const started = { worker, waiting }
     worker.unref()

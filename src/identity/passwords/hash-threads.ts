@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { threadEnvironment } from '../../lib/thread-environment.ts'
 import type { HashCost } from './hasher.ts'
 
 export type HashTask =
@@ -51,7 +52,7 @@ export class HashThreads {
   }
 
   #start(): Thread {
-    const worker = new Worker(THREAD, { resourceLimits: HEAP })
+    const worker = new Worker(THREAD, { resourceLimits: HEAP, env: threadEnvironment() })
     const thread: Thread = { worker, running: undefined, idle: undefined }
     this.#all.add(thread)
     worker.on('message', (reply: HashReply) => {
