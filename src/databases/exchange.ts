@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { StoppedBy } from '../access/stop-refusal.ts'
 import type { Column } from './database.ts'
 import {
@@ -39,6 +40,8 @@ export interface ExchangeOptions {
   readonly beyondBytes: 'stop' | 'skip'
   /** The same for a single row, which has to be held as a whole even where the answer is not. */
   readonly maxRowBytes?: number
+  /** Where the statement may have changed `client_encoding`: rows that are no UTF-8 become an error. */
+  readonly mayRecode?: boolean
   /** Takes the rows while they come; the answer then has none. */
   readonly into?: RowSink
   /** What to call `into.begin` with beside the fields. */
@@ -98,6 +101,16 @@ const COPY_REFUSED: ServerError = {
   fatal: false,
   sqlstate: '0A000',
   message: 'COPY from or to the client is not supported: use SELECT or INSERT',
+  hint: null,
+  position: null,
+}
+
+/** A JSON text or file that claims to be UTF-8 and is not would be read as something else. */
+const NOT_UTF8: ServerError = {
+  fatal: false,
+  sqlstate: '22021',
+  message:
+    'the rows are not in UTF-8: leave client_encoding as it is. What the statement changed, it has changed',
   hint: null,
   position: null,
 }
@@ -166,7 +179,7 @@ export class Exchange {
       return 'stop'
     }
     if (this.#parsed !== this.#ownStatement) return 'skip'
-    if (this.#truncatedBy !== null) return 'skip'
+    if (this.#truncatedBy !== null || this.#error !== null) return 'skip'
     const { maxRows, maxBytes, maxRowBytes = maxBytes, beyondBytes } = this.#options
     // The row beyond the cap only tells that there is one: nobody is given its bytes.
     if (this.#rowCount >= maxRows) {
@@ -186,6 +199,10 @@ export class Exchange {
   message(type: number, bytes: Buffer, start: number, end: number): boolean {
     switch (type) {
       case TYPE.dataRow:
+        if (this.#options.mayRecode === true && !isRowUtf8(bytes, start)) {
+          this.#error = NOT_UTF8
+          return false
+        }
         this.#rowCount += 1
         if (this.#options.into === undefined) this.#takeRow(bytes, start)
         else this.#options.into.row(bytes, start)
@@ -307,4 +324,16 @@ export class Exchange {
     }
     this.#rows.push(row)
   }
+}
+
+function isRowUtf8(bytes: Buffer, start: number): boolean {
+  let at = start + 2
+  for (let left = bytes.readUInt16BE(start); left > 0; left -= 1) {
+    const length = bytes.readInt32BE(at)
+    at += 4
+    if (length < 0) continue
+    if (!isUtf8(bytes.subarray(at, at + length))) return false
+    at += length
+  }
+  return true
 }

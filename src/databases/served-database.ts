@@ -324,6 +324,7 @@ export class ServedDatabase {
         ...(streamed === null
           ? {}
           : { into: streamed.into, columnsOf: (fields) => this.#typeNames.known(fields) }),
+        mayRecode: !judged.leavesNothing,
         sql: judged.sql,
         params: params.map(toParameter),
       },

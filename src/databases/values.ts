@@ -43,11 +43,18 @@ function float(bytes: Buffer, start: number, end: number): number | string {
 /** `JSON.parse` hands the source text of each number to its reviver (ECMAScript 2026); the types do not know yet. */
 type Revive = (key: string, value: unknown, context: { readonly source?: string }) => unknown
 
-/** Whole numbers that a JavaScript number would change stay text, as they do outside of json. */
+/**
+ * Whole numbers that a JavaScript number would change stay text, as they do outside of json, and so do those beyond
+ * its largest: they would be written as null.
+ */
 const keepDigits: Revive = (_key, value, { source }) =>
-  typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(source ?? '') ? source : value
+  typeof value === 'number' && (!Number.isFinite(value) || isRounded(value, source)) ? source : value
 
-const LONG_NUMBER = /\d{16}/
+const isRounded = (value: number, source = ''): boolean =>
+  !Number.isSafeInteger(value) && /^-?\d+$/.test(source)
+
+/** What may not survive as a JavaScript number; an exponent of three digits may be beyond 1e308. */
+const LONG_NUMBER = /\d{16}|\d[eE]\+?\d{3}/
 
 /**
  * PostgreSQL keeps json of some 6,000 levels. The answer is written by a function that calls itself for each

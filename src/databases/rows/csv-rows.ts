@@ -9,6 +9,8 @@ const CR = 0x0d
 const LF = 0x0a
 const TAB = 0x09
 const APOSTROPHE = 0x27
+const BACKSLASH = 0x5c
+const DOT = 0x2e
 
 /** What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"). */
 const FORMULA_STARTS: ReadonlySet<number> = new Set([0x3d, 0x2b, 0x2d, 0x40, TAB, CR])
@@ -56,7 +58,7 @@ export function csvRows(
 function writeField(writer: ByteWriter, bytes: Buffer, start: number, end: number, guarded: boolean): void {
   const formula = guarded && end > start && FORMULA_STARTS.has(bytes[start] as number)
   let quotes = 0
-  let quoted = formula || start === end
+  let quoted = formula || start === end || isEndOfData(bytes, start, end)
   for (let at = start; at < end; at += 1) {
     const byte = bytes[at] as number
     if (byte > COMMA) continue
@@ -73,6 +75,10 @@ function writeField(writer: ByteWriter, bytes: Buffer, start: number, end: numbe
   else writeDoubled(writer, bytes, start, end, quotes)
   writeByte(writer, QUOTE)
 }
+
+/** `\.` alone on a line ends the data for PostgreSQL's own COPY, unless it is quoted. */
+const isEndOfData = (bytes: Buffer, start: number, end: number): boolean =>
+  end - start === 2 && bytes[start] === BACKSLASH && bytes[start + 1] === DOT
 
 function writeDoubled(writer: ByteWriter, bytes: Buffer, start: number, end: number, quotes: number): void {
   writer.ensure(end - start + quotes)

@@ -7,6 +7,8 @@ export type WriteValue = (writer: ByteWriter, bytes: Buffer, start: number, end:
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const MINUS = 0x2d
+const PLUS = 0x2b
+const SMALL_E = 0x65
 const SPACE = 0x20
 
 /** Long texts are written in slices, so that room for the worst of escapes is asked for piece by piece. */
@@ -16,6 +18,7 @@ const LONGEST_ESCAPE = 6
 
 const SAFE_DIGITS = 15
 const LONG_NUMBER_DIGITS = 16
+const LONG_EXPONENT_DIGITS = 3
 
 const TRUE = Buffer.from('true')
 const FALSE = Buffer.from('false')
@@ -92,14 +95,24 @@ const json: WriteValue = (writer, bytes, start, end) => {
 const JSON_OID = 114
 const decodeJson = decoderOf(JSON_OID)
 
+/** Whether `decodeJson` might keep a number as text: one of many digits, or with an exponent of three (`1e400`). */
 function hasLongNumber(bytes: Buffer, start: number, end: number): boolean {
   let digits = 0
   for (let at = start; at < end; at += 1) {
     const byte = bytes[at] as number
     if (byte < 0x30 || byte > 0x39) digits = 0
     else if ((digits += 1) === LONG_NUMBER_DIGITS) return true
+    else if (digits === LONG_EXPONENT_DIGITS && isExponent(bytes, start, at - LONG_EXPONENT_DIGITS))
+      return true
   }
   return false
+}
+
+/** Whether the digits behind `last` follow an `e` or `e+` that follows a digit. */
+function isExponent(bytes: Buffer, start: number, last: number): boolean {
+  const at = bytes[last] === PLUS ? last - 1 : last
+  const before = bytes[at - 1] ?? 0
+  return at > start && ((bytes[at] as number) | 0x20) === SMALL_E && before >= 0x30 && before <= 0x39
 }
 
 function other(writer: ByteWriter, value: unknown): void {

@@ -95,6 +95,24 @@ describe('rows as JSON', () => {
     expect(JSON.parse(`[${arrays(oids, rows)}]`)).toEqual(expected(oids, rows))
   })
 
+  it('keep numbers of json that no reader could hold, and change no other', () => {
+    const rows = [
+      '1e400',
+      '[-1E+400, 1e308]',
+      '{"a": 1.5e0999, "b": 1e-400}',
+      '"3e400"',
+      '[1e40, 2E+07]',
+    ].map((row) => [row])
+    expect(JSON.parse(`[${arrays([114], rows)}]`)).toEqual([
+      ['1e400'],
+      [['-1E+400', 1e308]],
+      [{ a: '1.5e0999', b: 0 }],
+      ['3e400'],
+      [[1e40, 2e7]],
+    ])
+    expect(JSON.parse(`[${arrays([114], rows)}]`)).toEqual(expected([114], rows))
+  })
+
   it('read the same for any text, in any number of rows, across the bounds of pieces', () => {
     const value = oneof(constant(null), string({ unit: 'binary', maxLength: 40 }))
     assert(
@@ -172,6 +190,10 @@ describe('rows as CSV', () => {
     expect(csv(rows, [INT4, TEXT])).toBe(
       'c0,c1\r\n1,plain\r\n2,\r\n3,""\r\n4,"a,b"\r\n5,"say ""hi"""\r\n6,"two\nlines\r\n"\r\n',
     )
+  })
+
+  it('quote what PostgreSQL would take for the end of the data', () => {
+    expect(csv([['\\.'], ['\\'], ['\\..']], [TEXT])).toBe('c0\r\n"\\."\r\n\\\r\n\\..\r\n')
   })
 
   it('leave formulas as they are unless they are to be guarded, and numbers alone even then', () => {

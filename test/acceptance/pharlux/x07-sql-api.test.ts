@@ -24,6 +24,7 @@ beforeAll(async () => {
   await outside.query(`CREATE TYPE mood AS ENUM ('good', 'bad')`)
   const { reader: readerRole, writer: writerRole } = await testPostgres()
   await outside.query(`GRANT SELECT ON items TO ${readerRole.user}, ${writerRole.user}`)
+  await outside.query(`GRANT CREATE ON SCHEMA public TO ${writerRole.user}`)
   await outside.query(`GRANT INSERT, UPDATE, DELETE ON items TO ${writerRole.user}`)
   room = await openRoom({ 'postern.yaml': configuration({ databases: [served('shop', database)] }) })
   gateway = await room.serve()
@@ -117,6 +118,17 @@ describe('X7 bound values are typed by PostgreSQL', () => {
     ['null', 'SELECT $1::text IS NULL', [null], true],
     ['text that looks like SQL', 'SELECT $1::text', [`'; DROP TABLE items; --`], `'; DROP TABLE items; --`],
     ['dates', `SELECT $1::date + 1`, ['2026-02-28'], '2026-03-01'],
+    ['moments', 'SELECT $1::timestamptz', ['2026-01-01 12:00+02'], '2026-01-01 10:00:00+00'],
+    ['dates without end', 'SELECT $1::date', ['infinity'], 'infinity'],
+    ['lists of dates', 'SELECT $1::date[]', [['2026-02-28', null]], ['2026-02-28', null]],
+    ['numerics, every digit', 'SELECT $1::numeric', ['12345678901234567890.10'], '12345678901234567890.10'],
+    ['bytes', 'SELECT $1::bytea', ['\\x00ff'], '\\x00ff'],
+    [
+      'UUIDs',
+      'SELECT $1::uuid',
+      ['A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'],
+      'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11',
+    ],
     ['lists as arrays', 'SELECT cardinality($1::int4[])', [[1, 2, 3]], 3],
     [
       'lists of text, quotes and all',
@@ -164,6 +176,21 @@ describe('X7 bound values are typed by PostgreSQL', () => {
 })
 
 describe('X7 errors of PostgreSQL', () => {
+  it.each([
+    ['uuid', 'x', '22P02'],
+    ['int4', 'abc', '22P02'],
+    ['int2', 70_000, '22003'],
+    ['date', '2026-13-01', '22008'],
+    ['jsonb', '{', '22P02'],
+    ['bytea', '\\xzz', '22023'],
+    ['numeric(3,1)', '12345', '22003'],
+  ])('X7 say what is wrong with a value for %s', async (type, bound, sqlstate) => {
+    expect(await query(reader, { sql: `SELECT $1::${type}`, params: [bound] })).toMatchObject({
+      status: 422,
+      body: { error: 'unprocessable', code: 'sql_failed', sqlstate },
+    })
+  })
+
   it('X7 have SQLSTATE and position', async () => {
     expect(await query(reader, { sql: 'SELECT nothing FROM items' })).toMatchObject({
       status: 422,
@@ -194,6 +221,21 @@ describe('X7 errors of PostgreSQL', () => {
         ['code', 'error', 'message', 'request_id', 'rule', 'sqlstate'].toSorted(),
       )
     }
+  })
+})
+
+describe('X7 what statements say beside their rows', () => {
+  it('X7 reaches nobody: neither notices, nor the detail and the context of an error', async () => {
+    const sql = `DO $$ BEGIN
+      RAISE NOTICE 'hidden-3' USING DETAIL = 'hidden-4';
+      RAISE EXCEPTION 'it failed' USING DETAIL = 'hidden-5', TABLE = 'hidden-6', COLUMN = 'hidden-7';
+    END $$`
+    const { status, body } = await query(admin, { sql })
+    expect({ status, body }).toMatchObject({
+      status: 422,
+      body: { sqlstate: 'P0001', message: 'it failed (SQLSTATE P0001)' },
+    })
+    expect(JSON.stringify(body)).not.toMatch(/hidden|PL\/pgSQL|inline_code_block/)
   })
 })
 
@@ -273,6 +315,15 @@ describe('X7 who may do what', () => {
     expect((await query(admin, { sql: 'DELETE FROM items WHERE id = 7' })).body).toMatchObject({
       affected: 1,
     })
+    for (const [sql, command] of [
+      ['CREATE TABLE made (id int PRIMARY KEY)', 'CREATE TABLE'],
+      ['ALTER TABLE made ADD COLUMN note text', 'ALTER TABLE'],
+      [`INSERT INTO made VALUES (1, 'first')`, 'INSERT 0 1'],
+      ['TRUNCATE made', 'TRUNCATE TABLE'],
+      ['DROP TABLE made', 'DROP TABLE'],
+    ]) {
+      expect((await query(admin, { sql })).body).toMatchObject({ command, rows: [] })
+    }
     const session = 'work'
     expect((await query(admin, { sql: 'SET search_path = pg_catalog', session })).status).toBe(200)
     expect((await query(admin, { sql: 'SHOW search_path', session })).body).toMatchObject({
