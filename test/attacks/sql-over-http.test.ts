@@ -39,17 +39,12 @@ beforeAll(async () => {
     `CREATE DATABASE ${ascii} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' STRATEGY FILE_COPY`,
   )
   const inAscii = (url: string): string => url.replace(/[^/]+$/, ascii)
-  const { url, readerUrl, writerUrl } = database
+  const { readerUrl, writerUrl } = database
   room = await openRoom({
     'postern.yaml': configuration({
       databases: [
         served('shop', database),
-        served('ascii', {
-          ...database,
-          url: inAscii(url),
-          readerUrl: inAscii(readerUrl),
-          writerUrl: inAscii(writerUrl),
-        }),
+        served('ascii', { readerUrl: inAscii(readerUrl), writerUrl: inAscii(writerUrl) }),
       ],
     }),
   })
