@@ -4,6 +4,7 @@ import { cancelRequest } from './cancel-request.ts'
 import { Connection, type ConnectionKind } from './connection.ts'
 import type { Login } from './logins.ts'
 import type { DatabaseOptions } from './options.ts'
+import { readingSocket } from './reading-socket.ts'
 import { type Encryption, tlsPlan } from './tls.ts'
 
 /** A connection on its way; `abort` ends it at once. */
@@ -85,7 +86,10 @@ export function connect(
 
   const attempt = async (encryption: Encryption): Promise<Connection> => {
     if (aborted !== null) throw aborted
+    // Under TLS the bytes come out of the decryption, which has memory of its own.
+    const plain = encryption === false ? readingSocket() : null
     const client = new Client({
+      ...(plain === null ? {} : { stream: () => plain.socket }),
       host: options.host,
       port: options.port,
       database: options.database,
@@ -116,6 +120,7 @@ export function connect(
     }
     const socket = client.connection.stream
     socket.removeAllListeners('data')
+    plain?.lend()
     const { processID, secretKey } = client as unknown as BackendKey
     const target = { host: options.host, port: options.port, encryption, processID, secretKey }
     const cancel = (): Promise<boolean> => {
