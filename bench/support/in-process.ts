@@ -9,8 +9,9 @@ export async function inProcess<Result>(file: string, plan: object): Promise<Res
       resolve(result as Result)
     })
     worker.once('error', reject)
-    worker.once('exit', (code) => {
-      reject(new Error(`${file} ended with ${code}`))
+    // Not `exit`: the answer may still be on its way then.
+    worker.once('disconnect', () => {
+      reject(new Error(`${file} ended without an answer`))
     })
     worker.send(plan)
   })

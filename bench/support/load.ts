@@ -37,8 +37,9 @@ export async function load(plan: LoadPlan): Promise<LoadResult> {
       resolve(result as LoadResult)
     })
     worker.once('error', reject)
-    worker.once('exit', (code) => {
-      reject(new Error(`the load process ended with ${code}`))
+    // Not `exit`: the result may still be on its way then.
+    worker.once('disconnect', () => {
+      reject(new Error('the load process ended without a result'))
     })
     worker.send(plan)
   })
