@@ -58,6 +58,8 @@ export function openProviderAgent(provider: OidcProvider): ProviderAgent {
             signal,
           })
           const { statusCode: status } = response
+          // Who reads the body hears of its end there; of one that nobody reads it would be an uncaught error.
+          response.body.on('error', () => undefined)
           if (status >= 300 && status < 400) {
             response.body.destroy()
             throw invalid(provider, 'it answered with a redirect, which is not followed')
