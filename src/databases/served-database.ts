@@ -231,7 +231,7 @@ export class ServedDatabase {
       this.#probeLater()
       throw this.#availability.refuse('read', problem)
     }
-    const catalogue = await loadGateCatalogue(query, previous, tenancy.roles.groups)
+    const catalogue = await loadGateCatalogue(query, previous, this.tenantView)
     this.#searchPath = catalogue.searchPath
     return catalogue
   }

@@ -1,5 +1,5 @@
 import { escapeLiteral } from 'pg'
-import type { TenantGroups } from '../tenancy/tenant-roles.ts'
+import type { TenantView } from '../tenancy/tenancy.ts'
 
 /**
  * The gate's questions to `pg_catalog`. Each answers with one row and one column of JSON text, so that no
@@ -24,6 +24,7 @@ const FINGERPRINTED = [
   'pg_constraint',
   'pg_extension',
   'pg_namespace',
+  'pg_policy',
 ]
 
 /** `pg_inherits` has no oid; an attached partition changes its parent's row in `pg_class`, a child's columns too. */
@@ -37,7 +38,7 @@ export const SEARCH_PATH_QUERY = `SELECT pg_catalog.to_json(pg_catalog.current_s
  * The same for the roles of tenants: the schemas of this role's path that all of them may use. They get it at
  * start-up, so that PostgreSQL finds what the gate has judged.
  */
-export const tenantPathQuery = ({ readers, writers }: TenantGroups): string =>
+export const tenantPathQuery = ({ readers, writers }: TenantView): string =>
   `SELECT pg_catalog.to_json(ARRAY['pg_catalog'] || ARRAY(
      SELECT s.name::text FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS s(name, place)
      WHERE s.name <> 'pg_catalog' AND ${[readers, writers]
@@ -114,15 +115,34 @@ const CASTS = list(
   `pg_catalog.pg_cast c WHERE c.oid >= 16384`,
 )
 
+/**
+ * Whether row security leaves nothing behind: all of it is Postern's own, whose names it has, which calls
+ * `tenant()` and no other function, by the text, and nothing that a person made, by what it depends on.
+ */
+const onlyOwnPolicies = (prefix: string): string => {
+  const schema = escapeLiteral(prefix)
+  const calls = (expression: string): string =>
+    `pg_catalog.regexp_replace(coalesce(pg_catalog.pg_get_expr(${expression}, y.polrelid), ''), 'tenant\\(\\)( t\\(t\\))?', '', 'g') ~ '[[:alnum:]_"$]\\('`
+  return `NOT EXISTS (SELECT FROM pg_catalog.pg_policy y WHERE y.polrelid = c.oid AND (
+      y.polname NOT IN (${schema} || '_session', ${schema} || '_tenant', ${schema} || '_open')
+      OR ${calls('y.polqual')} OR ${calls('y.polwithcheck')}
+      OR EXISTS (SELECT FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_proc p
+          ON d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = d.refobjid
+        LEFT JOIN pg_catalog.pg_namespace pn ON pn.oid = p.pronamespace
+        WHERE d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND d.objid = y.oid
+          AND NOT (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid)
+          AND NOT coalesce(pn.nspname = ${schema} AND p.proname = 'tenant', false))))`
+}
+
 /** `unplain` are the tables above something that is not a heap: a foreign partition makes its parent foreign, too. */
-const RELATIONS = `WITH RECURSIVE unplain(oid) AS (
+const relations = (rowSecurity: string): string => `WITH RECURSIVE unplain(oid) AS (
     SELECT c.oid FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam
      WHERE c.relkind = 'f' OR (c.relkind IN ('r', 'm') AND coalesce(a.amname, '') <> 'heap')
     UNION
     SELECT i.inhparent FROM unplain u JOIN pg_catalog.pg_inherits i ON i.inhrelid = u.oid)
   ${list(
     `'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
-     'rowSecurity', c.relrowsecurity, 'plain', NOT EXISTS (SELECT 1 FROM unplain u WHERE u.oid = c.oid),
+     'rowSecurity', ${rowSecurity}, 'plain', NOT EXISTS (SELECT 1 FROM unplain u WHERE u.oid = c.oid),
      'definition', CASE WHEN c.relkind = 'v' AND c.oid >= 16384 THEN pg_catalog.pg_get_viewdef(c.oid) END,
      'columnTypes', CASE WHEN c.oid < 16384 THEN '{}' ELSE ARRAY(SELECT DISTINCT a.atttypid::int8 FROM pg_catalog.pg_attribute a
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384) END`,
@@ -135,5 +155,9 @@ export const CATALOGUE_QUERIES = {
   operators: OPERATORS,
   types: TYPES,
   casts: CASTS,
-  relations: RELATIONS,
+  relations: relations('c.relrowsecurity'),
 } as const
+
+/** The same question for a protected database, whose policies leave nothing behind. */
+export const tenantRelationsQuery = ({ schema }: TenantView): string =>
+  relations(`c.relrowsecurity AND NOT (${onlyOwnPolicies(schema)})`)

@@ -1,11 +1,12 @@
 import { sha256Hex } from '../../lib/digest.ts'
 import { Fault } from '../../lib/fault.ts'
-import type { TenantGroups } from '../tenancy/tenant-roles.ts'
+import type { TenantView } from '../tenancy/tenancy.ts'
 import {
   CATALOGUE_QUERIES,
   FINGERPRINT_QUERY,
   SEARCH_PATH_QUERY,
   tenantPathQuery,
+  tenantRelationsQuery,
 } from './catalogue-queries.ts'
 
 /** Runs one catalogue query; rows are objects keyed by column name. */
@@ -113,12 +114,12 @@ export interface GateCatalogue {
  * Reads the catalogue. With the `previous` one of the same database, answers with it again when nothing
  * changed since: one query instead of seven.
  *
- * @param groups of a protected database, whose members the statements run as and not the role that loads
+ * @param tenants of a protected database, where statements run as roles of tenants and not as the role that loads
  */
 export async function loadGateCatalogue(
   query: CatalogueQuery,
   previous?: GateCatalogue,
-  groups: TenantGroups | null = null,
+  tenants: TenantView | null = null,
 ): Promise<GateCatalogue> {
   const text = async (sql: string): Promise<string> => {
     const answer = (await query(sql))[0]?.['answer']
@@ -128,15 +129,15 @@ export async function loadGateCatalogue(
   const fingerprint = await text(FINGERPRINT_QUERY)
   if (previous && previous.fingerprint === fingerprint) return previous
 
-  const path = await text(groups === null ? SEARCH_PATH_QUERY : tenantPathQuery(groups))
+  const path = await text(tenants === null ? SEARCH_PATH_QUERY : tenantPathQuery(tenants))
   const functions = await text(CATALOGUE_QUERIES.functions)
   const operators = await text(CATALOGUE_QUERIES.operators)
   const types = await text(CATALOGUE_QUERIES.types)
   const casts = await text(CATALOGUE_QUERIES.casts)
-  const relations = await text(CATALOGUE_QUERIES.relations)
+  const relations = await text(tenants === null ? CATALOGUE_QUERIES.relations : tenantRelationsQuery(tenants))
   return makeCatalogue({
     version: sha256Hex(
-      [String(groups !== null), path, functions, operators, types, casts, relations].join('\n'),
+      [String(tenants !== null), path, functions, operators, types, casts, relations].join('\n'),
     ),
     fingerprint,
     searchPath: JSON.parse(path) as string[],
@@ -145,8 +146,8 @@ export async function loadGateCatalogue(
     types: JSON.parse(types) as GateType[],
     casts: JSON.parse(casts) as GateCast[],
     relations: JSON.parse(relations) as GateRelation[],
-    tenants: groups !== null,
-    ownSchema: groups === null ? null : groups.readers.replace(/_readers$/, ''),
+    tenants: tenants !== null,
+    ownSchema: tenants?.schema ?? null,
   })
 }
 

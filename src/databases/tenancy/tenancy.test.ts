@@ -8,6 +8,7 @@ import type { Caller } from '../../identity/caller.ts'
 import type { Level } from '../../identity/grant.ts'
 import { Fault } from '../../lib/fault.ts'
 import { Secret } from '../../lib/secret.ts'
+import { loadGateCatalogue } from '../gate/catalogue.ts'
 import { loadGate } from '../gate/judge.ts'
 import type { DatabaseContext, DatabaseOptions } from '../options.ts'
 import { tenantKey } from './tenant-key.ts'
@@ -522,6 +523,41 @@ describe('the gate of a protected database', () => {
       expect((await harness.run(of('harbour'), sql)).ok).toBe(true)
     const stats = await harness.rows(of('harbour'), `SELECT * FROM pg_stats WHERE tablename = 'orders'`)
     expect(stats).toEqual([])
+  })
+})
+
+describe('what is known of a protected table', () => {
+  const proven = async (harness: Harness, relation: string): Promise<unknown> => {
+    const catalogue = await loadGateCatalogue(
+      (sql) => harness.databases.catalogueQuery('main', sql),
+      undefined,
+      harness.databases.tenantView('main'),
+    )
+    const judged = (await loadGate()).judge(`SELECT * FROM ${relation}`, catalogue)
+    return judged.ok && judged.value.leavesNothing
+  }
+
+  it("is that Postern's own policies leave nothing behind, and of any other it is not", async () => {
+    await here.admin.query(`
+      CREATE FUNCTION public.seen(text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+      CREATE TABLE ids (id uuid, tenant_id uuid); CREATE TABLE nums (tenant_id bigint)`)
+    await here.protect()
+    const harness = await harnessOf()
+    for (const table of ['orders', 'ids', 'nums', 'countries'])
+      expect(await proven(harness, table), table).toBe(true)
+    for (const change of [
+      'CREATE POLICY other ON orders USING (true)',
+      `ALTER POLICY ${here.prefix}_open ON orders USING (public.seen(note))`,
+      `ALTER POLICY ${here.prefix}_open ON orders USING (pg_try_advisory_lock(n))`,
+      `ALTER POLICY ${here.prefix}_open ON orders WITH CHECK (pg_try_advisory_lock(n))`,
+      `ALTER POLICY ${here.prefix}_open ON orders USING (EXISTS (SELECT FROM countries))`,
+    ]) {
+      await here.admin.query(change)
+      expect(await proven(harness, 'orders'), change).toBe(false)
+      await here.admin.query(`DROP POLICY IF EXISTS other ON orders;
+        DROP POLICY ${here.prefix}_open ON orders; CREATE POLICY ${here.prefix}_open ON orders USING (true)`)
+      expect(await proven(harness, 'orders')).toBe(true)
+    }
   })
 })
 
