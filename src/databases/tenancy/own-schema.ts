@@ -8,6 +8,7 @@ import type { ProtectionFacts } from './protection-facts.ts'
  */
 export function ownSchema(facts: ProtectionFacts, prefix: string): readonly PlannedStatement[] {
   const schema = escapeIdentifier(prefix)
+  const literal = `'${schema}`
   const body = `SELECT tenant FROM ${schema}.tenant_roles WHERE role_name = session_user`
   return [
     ...(facts.ownSchema === 'absent'
@@ -42,8 +43,17 @@ export function ownSchema(facts: ProtectionFacts, prefix: string): readonly Plan
       why: 'the tenant of a session: of the role that logged in, which no statement can change',
     },
     {
-      sql: `REVOKE ALL ON ${schema}.tenant_roles, ${schema}.protected_relations FROM PUBLIC`,
-      why: 'default privileges may have granted more',
+      sql: `DO $own$ DECLARE given record; BEGIN
+  FOR given IN SELECT c.oid::regclass AS relation, coalesce(quote_ident(r.rolname), 'PUBLIC') AS grantee
+    FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+    WHERE c.oid IN (${literal}.tenant_roles'::regclass, ${literal}.protected_relations'::regclass) AND x.grantee <> c.relowner
+  LOOP EXECUTE format('REVOKE ALL ON %s FROM %s', given.relation, given.grantee); END LOOP;
+  FOR given IN SELECT coalesce(quote_ident(r.rolname), 'PUBLIC') AS grantee
+    FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+    WHERE n.oid = ${literal}'::regnamespace AND x.grantee <> n.nspowner
+  LOOP EXECUTE format('REVOKE ALL ON SCHEMA %s FROM %s', ${literal}', given.grantee); END LOOP;
+END $own$`,
+      why: 'default privileges may have granted them to somebody',
     },
     {
       sql: `GRANT USAGE ON SCHEMA ${schema} TO PUBLIC`,

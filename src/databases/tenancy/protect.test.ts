@@ -197,6 +197,27 @@ describe('a protected database', () => {
   })
 })
 
+describe('what Postern keeps in the database', () => {
+  it('is granted to nobody by default privileges: who is of which tenant is read by no one', async () => {
+    await begin('CREATE TABLE things (n int, tenant_id text)')
+    const { admin, prefix } = here
+    await admin.query(`CREATE ROLE ${prefix}_app;
+      ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO ${prefix}_app, PUBLIC; ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO PUBLIC`)
+    await here.protect()
+    const { rows } = await admin.query(
+      `SELECT relname AS name, x.grantee::regrole::text AS grantee, x.privilege_type AS privilege FROM pg_class c, aclexplode(relacl) x
+       WHERE relnamespace = '${prefix}'::regnamespace AND relkind = 'r' AND x.grantee <> c.relowner`,
+    )
+    expect(rows).toEqual([{ name: 'protected_relations', grantee: '-', privilege: 'SELECT' }])
+    await expect((await here.as('default')).query(`CREATE TABLE ${prefix}.mine ()`)).rejects.toThrow(
+      'permission denied',
+    )
+    await admin.query(
+      `ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM ${prefix}_app, PUBLIC; ALTER DEFAULT PRIVILEGES REVOKE ALL ON SCHEMAS FROM PUBLIC`,
+    )
+  })
+})
+
 describe('columns', () => {
   const ID = '7f2c1c7e-9a35-4f4e-8f0a-2b1c5d6e7f80'
   it.each([
