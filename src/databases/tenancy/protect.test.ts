@@ -2,6 +2,8 @@ import type { Client } from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import { snapshotOf } from '../../../test/support/database-snapshot.ts'
 import { protectable, type Protectable } from '../../../test/support/protect.ts'
+import type { CatalogueRow } from '../catalogue-row.ts'
+import { checkProtection } from './check-protection.ts'
 import { planProtection } from './protect.ts'
 import type { ProtectionFacts, RelationFacts } from './protection-facts.ts'
 import { planScript } from './script.ts'
@@ -194,6 +196,53 @@ describe('a protected database', () => {
     await admin.query(`GRANT SELECT ON orders TO PUBLIC; DELETE FROM ${prefix}.tenant_roles`)
     expect(roles.of('default', 'read').name).toMatch(/_r_/)
     expect(await numbers(await here.as('default', 'read'), 'SELECT n FROM orders')).toEqual([])
+  })
+})
+
+describe('what Postern looks for before it serves a database', () => {
+  const check = (): Promise<string | null> =>
+    checkProtection(
+      async (sql, params) => (await here.admin.query<CatalogueRow>(sql, [...params])).rows,
+      here.prefix,
+      'shop',
+    )
+
+  it('is there after protecting, whatever the types of the columns, and not before', async () => {
+    await shop()
+    await here.admin
+      .query(`CREATE COLLATION loose (provider = icu, locale = 'und-u-ka-shifted', deterministic = false);
+      CREATE TABLE a (tenant_id uuid); CREATE TABLE b (tenant_id bigint); CREATE TABLE c (tenant_id numeric); CREATE TABLE d (tenant_id varchar(9));
+      CREATE TABLE e (tenant_id char(9)); CREATE TABLE f (tenant_id name); CREATE TABLE g (tenant_id text COLLATE loose); CREATE TABLE "H h" (tenant_id text);
+      GRANT SELECT ON a, b, c, d, e, f, g, "H h" TO PUBLIC`)
+    expect(await check()).toContain('there is no function')
+    await here.protect(OPTIONS)
+    expect(await check()).toBeNull()
+    await here.undo()
+    expect(await check()).not.toBeNull()
+  })
+
+  it('is not there where protecting has warned that something stands open', async () => {
+    await shop()
+    await here.protect(OPTIONS)
+    const { admin } = here
+    for (const [open, close] of [
+      ['GRANT SELECT ON totals TO PUBLIC', 'REVOKE ALL ON totals FROM PUBLIC'],
+      ['GRANT INSERT ON secrets TO PUBLIC', 'REVOKE ALL ON secrets FROM PUBLIC'],
+      ['GRANT CREATE ON SCHEMA public TO PUBLIC', 'REVOKE CREATE ON SCHEMA public FROM PUBLIC'],
+      [`CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'`, 'DROP FUNCTION f()'],
+    ] as const) {
+      await admin.query(open)
+      expect([open, await check()]).toEqual([open, expect.any(String)])
+      const warned = (await here.protect()).map(({ code }) => code)
+      expect([open, warned]).toEqual([
+        open,
+        expect.toSatisfy((codes: string[]) =>
+          codes.some((code) => /^(public_access|schema_create|definer_function)$/.test(code)),
+        ),
+      ])
+      await admin.query(close)
+      expect([close, await check()]).toEqual([close, null])
+    }
   })
 })
 
