@@ -59,6 +59,7 @@ async function operations(): Promise<readonly Operation[]> {
         .replace('{id}', 'tok_none')
         .replace('{server}', 'none')
         .replace('{principal}', 'none')
+        .replace('{provider}', 'none')
         .replace('{resource}', 'mcp'),
       hasBody: operation.requestBody !== undefined,
       isPublic: operation.security?.length === 0,
