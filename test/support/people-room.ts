@@ -160,6 +160,22 @@ export async function loginFrom(
   })
 }
 
+/**
+ * Tries until a limit says no, and answers how often that took; a slow machine may let the first short waits pass.
+ * `leastWaitS`: goes on until the wait is that long, so that it still holds while something else is tried.
+ */
+export async function untilLimited(tryOnce: () => Promise<RawAnswer>, leastWaitS = 1): Promise<number> {
+  let wrong = 0
+  for (let waitS = 0; waitS < leastWaitS;) {
+    const { status, headers } = await tryOnce()
+    if (status === 401) wrong += 1
+    else if (status === 429) waitS = Number(headers['retry-after'])
+    else throw new Error(`an answer that is neither 401 nor 429: ${status}`)
+    if (wrong > 20) throw new Error('nothing limits this')
+  }
+  return wrong
+}
+
 /** Actions and outcomes of the record, newest first: `user.add done`. */
 export async function recorded({
   api,

@@ -164,7 +164,11 @@ describe('X9 the work of a sign-in', () => {
     const { gateways } = people
     const [{ url }] = gateways
     const body = JSON.stringify({ username: 'gone', password: OTHER })
+    const idle = cpuSeconds(gateways[0])
+    for (let times = 0; times < 2; times += 1)
+      expect((await loginFrom('127.0.9.4', url, { username: 'one', password: OTHER })).status).toBe(401)
     const before = cpuSeconds(gateways[0])
+    const oneHash = (before - idle) / 2
     const gone = new AbortController()
     const flood = Array.from({ length: 30 }, () =>
       fetch(`${url}/api/v1/auth/login`, {
@@ -181,7 +185,6 @@ describe('X9 the work of a sign-in', () => {
     await Promise.all(flood)
     expect((await answered).status).toBe(200)
     expect((await loginFrom('127.0.9.3', url, { username: 'alice', password: PASSWORD })).status).toBe(200)
-    const oneHash = 0.15
     expect(cpuSeconds(gateways[0]) - before).toBeLessThan(15 * oneHash)
   })
 })
