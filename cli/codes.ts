@@ -23,6 +23,8 @@ export const CLI_CODES = [
   'backup_unusable',
   'store_in_use',
   'store_not_empty',
+  'needs_root',
+  'unit_unusable',
 ] as const
 
 export type CliCode = (typeof CLI_CODES)[number]

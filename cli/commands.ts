@@ -59,6 +59,7 @@ export const COMMAND_GROUPS: readonly (readonly [heading: string, Readonly<Recor
   [
     'Operations',
     {
+      install: () => import('./install.ts'),
       backup: () => import('./backup.ts'),
       restore: () => import('./restore.ts'),
     },

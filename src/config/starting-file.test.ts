@@ -37,13 +37,21 @@ const OTHER_REACH = {
   url: /^ {4}(?:command|args|env|cwd|process):.*\n(?: {6}.*\n)*/gm,
 }
 
+/** A database has one of these. */
+const OTHER_WRITER = {
+  command: /^ {4}tenancy:.*\n(?: {6}.*\n)*/m,
+  url: /^ {4}writer:.*\n(?: {6}.*\n)*/m,
+}
+
 /** Switched on, with what would contradict itself made up one's mind about. */
 function forms(reach: 'command' | 'url'): string {
   const text = switchedOn()
     .replace('databases: all', 'databases: [main]')
     .replaceAll(/^ *# .*\n/gm, '')
   const at = text.indexOf('mcpServers:')
-  return text.slice(0, at) + text.slice(at).replaceAll(OTHER_REACH[reach], '')
+  return (
+    text.slice(0, at).replace(OTHER_WRITER[reach], '') + text.slice(at).replaceAll(OTHER_REACH[reach], '')
+  )
 }
 
 describe('the starting file', () => {
@@ -67,6 +75,7 @@ describe('the starting file', () => {
       await writeFile(join(dir, 'key.pem'), 'x')
       const env = {
         CI_TOKEN: 'a-token-of-some-length',
+        PROVISIONER_PASSWORD: 'of-the-provisioner',
         READER_PASSWORD: 'r',
         WRITER_PASSWORD: 'w',
         MODEL_API_KEY: 'k',
@@ -96,5 +105,23 @@ describe('the starting file', () => {
       const shown = name === '*' ? '[\\w-]+' : name
       expect(startingFile()).toMatch(new RegExp(`^ *# *(- )?${shown}: `, 'm'))
     }
+  })
+})
+
+describe('a starting file with some keys switched on', () => {
+  it('means the defaults and those', async () => {
+    const text = startingFile({
+      dataDir: '/var/lib/postern',
+      'auth.jwt.secretFile': '/etc/postern/jwt.secret',
+    })
+    const loaded = await load(text)
+    const standard = await load(startingFile())
+    if (!loaded.ok || !standard.ok) throw new Error('it does not load')
+    const { settings } = loaded.value
+    expect(settings.dataDir).toBe('/var/lib/postern')
+    expect(settings.auth.jwt.secretFile).toBe('/etc/postern/jwt.secret')
+    expect(settings.limits).toEqual(standard.value.settings.limits)
+    const changed = text.split('\n').filter((line) => !startingFile().split('\n').includes(line))
+    expect(changed).toEqual(['dataDir: /var/lib/postern', '    secretFile: /etc/postern/jwt.secret'])
   })
 })

@@ -17,13 +17,17 @@ interface Line {
   readonly prose: boolean
 }
 
-/** A commented configuration to begin with. It says nothing, so it means the defaults, which are closed. */
-export function startingFile(): string {
+/**
+ * A commented configuration to begin with. It says nothing, so it means the defaults, which are closed.
+ *
+ * @param on values of keys that are to be switched on, by path: `auth.jwt.secretFile`
+ */
+export function startingFile(on: Readonly<Record<string, string>> = {}): string {
   const { shape } = keys
   if (shape.kind !== 'section') return ''
   const groups = [
     [prose(HEAD, 0)],
-    ...Object.entries(shape.fields).map(([name, spec]) => linesOf(name, spec, 0, null)),
+    ...Object.entries(shape.fields).map(([name, spec]) => linesOf(name, spec, 0, null, { path: name, on })),
   ]
   return groups
     .filter((group) => group.length > 0)
@@ -33,14 +37,24 @@ export function startingFile(): string {
 
 const prose = (text: string, indent: number): Line => ({ text, indent, off: indent, prose: true })
 
+/** Where a key is, and which ones are to be switched on. */
+interface Place {
+  readonly path: string
+  readonly on: Readonly<Record<string, string>>
+}
+
 /** One key and what is below it; `off` is the column where its lines are switched off, `null` when they are on. */
 function linesOf(
   name: string,
   { shape, about }: Spec<unknown>,
   indent: number,
   off: number | null,
+  place: Place,
 ): readonly Line[] {
   if (shape.kind === 'leaf') {
+    const wanted = off === null ? place.on[place.path] : undefined
+    if (wanted !== undefined)
+      return [prose(about, indent), { text: `${name}: ${yaml(wanted)}`, indent, off: null, prose: false }]
     const value = shape.standard ?? shape.example
     if (value === undefined) return []
     const column = off ?? indent
@@ -49,7 +63,7 @@ function linesOf(
   const optional = shape.kind === 'section' && shape.presence === 'optional'
   const column = off ?? (optional ? indent : null)
   const head = [prose(about, column ?? indent), { text: `${name}:`, indent, off: column, prose: false }]
-  if (shape.kind === 'section') return [...head, ...fieldsOf(shape.fields, indent + 2, column)]
+  if (shape.kind === 'section') return [...head, ...fieldsOf(shape.fields, indent + 2, column, place)]
   const inner = column ?? indent + 2
   const { shape: item } = shape.item
   if (shape.kind === 'named' && item.kind === 'leaf') {
@@ -57,7 +71,7 @@ function linesOf(
     return [...head, { text, indent: indent + 2, off: inner, prose: false }]
   }
   if (item.kind !== 'section') return head
-  const fields = fieldsOf(item.fields, indent + 4, inner)
+  const fields = fieldsOf(item.fields, indent + 4, inner, place)
   if (shape.kind === 'named')
     return [
       ...head,
@@ -73,8 +87,10 @@ function linesOf(
   ]
 }
 
-const fieldsOf = (fields: Fields, indent: number, off: number | null): readonly Line[] =>
-  Object.entries(fields).flatMap(([name, spec]) => linesOf(name, spec, indent, off))
+const fieldsOf = (fields: Fields, indent: number, off: number | null, { path, on }: Place): readonly Line[] =>
+  Object.entries(fields).flatMap(([name, spec]) =>
+    linesOf(name, spec, indent, off, { path: `${path}.${name}`, on }),
+  )
 
 function print({ text, indent, off, prose }: Line): readonly string[] {
   if (prose) return wrap(text, WIDTH - indent - 2).map((line) => `${' '.repeat(indent)}# ${line}`)

@@ -1,5 +1,6 @@
 import { claimMeta } from '../store/meta.ts'
 import { countValidTokens, hasTokens, insertToken } from '../store/tokens.ts'
+import { hasAdministrator } from '../store/users.ts'
 import { rowOf } from './issue-token.ts'
 import { knownFromRow } from './issued-tokens.ts'
 import { toRecord } from './known.ts'
@@ -23,6 +24,7 @@ export async function bootstrapAdmin(places: TokenPlaces): Promise<IssuedToken |
   const row = await store.change('tokens', async (trx, revision) => {
     if (!(await claimMeta(trx, MARKER, new Date(now).toISOString()))) return undefined
     if (config.size > 0 || fileTokens.size > 0 || (await hasTokens(trx))) return undefined
+    if (await hasAdministrator(trx, tenantDefault)) return undefined
     const fresh = rowOf(
       {
         note: 'first start',
@@ -42,7 +44,12 @@ export async function bootstrapAdmin(places: TokenPlaces): Promise<IssuedToken |
     return fresh
   })
   if (!row) {
-    if (config.size === 0 && fileTokens.size === 0 && (await countValidTokens(store.db, now)) === 0) {
+    const hasTokensElsewhere = config.size > 0 || fileTokens.size > 0
+    const isOpenToSomebody =
+      hasTokensElsewhere ||
+      (await countValidTokens(store.db, now)) > 0 ||
+      (await hasAdministrator(store.db, tenantDefault))
+    if (!isOpenToSomebody) {
       observe({
         kind: 'config.warning',
         message: 'there is no valid credential, so nobody can call: issue one with `postern token add`',

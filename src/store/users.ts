@@ -70,6 +70,20 @@ export async function findTakenBy(
   return row && fromColumns(row)
 }
 
+/** True when somebody of a tenant may administer it. */
+export async function hasAdministrator(db: Kysely<StoreSchema>, tenant: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('users')
+    .select('id')
+    .where('tenant', '=', tenant)
+    .where('level', '=', 'admin')
+    .where('deleted_at', 'is', null)
+    .where('disabled_at', 'is', null)
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 /** A page of those who are not deleted, in the order in which they were made. */
 export async function listUsers(
   db: Kysely<StoreSchema>,
