@@ -121,6 +121,15 @@ describe('G14 the corpus on the real database', () => {
     expect(seen).toHaveLength(corpus.length)
   }, 60_000)
 
+  it('may be answered more strictly where several tenants share the database, and not otherwise', () => {
+    const refused = (rule: string): boolean =>
+      judgeOutcome(
+        { outcome: 'allow', rule: null, statement: 'SELECT 1', why: '' },
+        { ok: false, error: { code: 'sql_refused', rule, message: '' } },
+      ).passed
+    expect([refused('sql.tenants'), refused('sql.relation')]).toEqual([true, false])
+  })
+
   it('is noticed by the self-test when something gets through', async () => {
     const report = await runSelftest(async (sql) => {
       if (sql === 'DELETE FROM orders') await superuser.query('CREATE TABLE IF NOT EXISTS got_through ()')

@@ -51,8 +51,10 @@ export function judgeOutcome(
   result: Result<{ readonly truncated: boolean }, Refusal>,
 ): SelftestLine {
   const got = outcomeOf(result)
+  // A protected database is stricter: what shows one tenant to another is refused whatever the corpus says.
+  const amongTenants = !result.ok && result.error.rule === 'sql.tenants'
   const passed =
-    line.outcome === 'refuse'
+    amongTenants || line.outcome === 'refuse'
       ? got === 'refused'
       : line.outcome === 'bound'
         ? got === 'cut' || got === 'failed'
