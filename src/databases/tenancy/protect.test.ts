@@ -132,6 +132,27 @@ describe('a protected database', () => {
     expect(await numbers(await here.as('default'), 'SELECT n FROM own_rules ORDER BY n')).toEqual([1, 2])
   })
 
+  it('holds where a view or a function reads with the rights of the owner of the table', async () => {
+    await shop()
+    const { admin, prefix } = here
+    await admin.query(`
+      CREATE VIEW owned_view AS SELECT n FROM own_rules; ALTER VIEW owned_view OWNER TO ${prefix}_owner;
+      CREATE FUNCTION owned() RETURNS SETOF int LANGUAGE sql SECURITY DEFINER AS 'SELECT n FROM own_rules'; ALTER FUNCTION owned OWNER TO ${prefix}_owner`)
+    await here.protect(OPTIONS)
+    for (const [tenant, rows] of [
+      ['default', [1, 2]],
+      ['harbour', [3]],
+    ] as const) {
+      const client = await here.as(tenant, 'read')
+      expect(await numbers(client, 'SELECT n FROM owned_view ORDER BY n')).toEqual(rows)
+      expect(await numbers(client, 'SELECT n FROM owned() AS n ORDER BY n')).toEqual(rows)
+    }
+    const { rows } = await admin.query(
+      `SELECT FROM ${prefix}.protected_relations WHERE relation = 'owned_view'::regclass`,
+    )
+    expect(rows, 'the view was left as it is').toEqual([])
+  })
+
   it('is as it was before when it is undone, object by object', async () => {
     await shop()
     const before = await snapshotOf(here.admin, here.prefix)
