@@ -116,7 +116,7 @@ function report(measured: ReadonlyMap<string, readonly Measured[]>): void {
         row.name,
         row.rowsPerSecond,
         row.mibPerSecond,
-        row.ofPg,
+        Number.isNaN(row.ofPg) ? '' : row.ofPg,
         row.ofCopy,
         row.mostAboveIdleMib,
         row.overTimeMib.join(' '),
