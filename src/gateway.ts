@@ -3,7 +3,7 @@ import { openAudit } from './audit/open.ts'
 import { difference } from './config/difference.ts'
 import type { DatabaseSettings, Settings } from './config/settings.ts'
 import { isTakenOver } from './config/take-over.ts'
-import { type DemoDatabase, startDemoDatabase } from './databases/embedded/demo.ts'
+import type { DemoDatabase } from './databases/embedded/demo.ts'
 import { makeGate } from './databases/gate/judge.ts'
 import { openParser } from './databases/gate/parse.ts'
 import { type DatabaseOptions, openDatabases } from './databases/open.ts'
@@ -131,9 +131,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     })
     closers.push(() => identity.close())
 
-    const demo: DemoDatabase | null = options.demo
-      ? await startDemoDatabase({ dataDir: settings.dataDir, observe })
-      : null
+    const demo = options.demo ? await startDemo(settings.dataDir, observe) : null
     if (demo) closers.push(() => demo.close())
 
     const { limits } = settings
@@ -305,6 +303,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await close().catch(() => undefined)
     throw fault
   }
+}
+
+/** Loaded where it is asked for: whoever starts without it is not to wait for what prepares its data. */
+async function startDemo(dataDir: string, observe: Observe): Promise<DemoDatabase> {
+  const { startDemoDatabase } = await import('./databases/embedded/demo.ts')
+  return await startDemoDatabase({ dataDir, observe })
 }
 
 /** Providers that people sign in with, and the key for what their browsers keep; nothing where there is none. */
