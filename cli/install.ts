@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
+import { systemCode } from '../src/lib/system-code.ts'
 import type { Command, ExitCode, Given, Invocation } from './command.ts'
 import type { InstalledFile } from './installed-files.ts'
 import { columns } from './text.ts'
@@ -118,7 +119,7 @@ async function writeUnit(
 }
 
 function notWritten(error: unknown, place: string): { readonly code: string; readonly message: string } {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
+  const code = systemCode(error)
   if (code === undefined) throw error
   const path = error instanceof Error && 'path' in error ? String(error.path) : place
   return { code: 'file_not_written', message: `${path} cannot be written: ${code}` }

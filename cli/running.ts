@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type Change, difference } from '../src/config/difference.ts'
 import { type Fingerprinted, fingerprinted } from '../src/config/fingerprint.ts'
 import type { Settings } from '../src/config/settings.ts'
+import { isAlive } from '../src/lib/is-alive.ts'
 
 /**
  * What a running gateway says of itself in its data directory, so that `config check` can tell what a changed file
@@ -80,16 +81,6 @@ export async function compareWithRunning(settings: Settings): Promise<Running | 
   if (!document || document.host !== hostname() || !isAlive(document.pid)) return undefined
   const { pid, since, url, salt } = document
   return { pid, since, url, changes: difference(document.settings, fingerprinted(settings, salt)) }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // It runs, as somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
 }
 
 async function read(dataDir: string): Promise<RunningDocument | undefined> {

@@ -1,5 +1,6 @@
 import type { Gateway } from '../src/gateway.ts'
 import type { Settings } from '../src/config/settings.ts'
+import { systemCode } from '../src/lib/system-code.ts'
 import type { Observe } from '../src/observe/observation.ts'
 import type { Command, ExitCode, Given, Invocation } from './command.ts'
 import type * as RunningFile from './running.ts'
@@ -97,7 +98,7 @@ function recordRunning(
     turn = turn
       .then(async () => act(await import('./running.ts')))
       .catch((error: unknown) => {
-        const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+        const code = systemCode(error) ?? 'unknown error'
         const message = `What is in force cannot be written into ${dataDir} (${code}): config check will not compare with it`
         observe({ kind: 'config.warning', message })
       })

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { systemCode } from '../src/lib/system-code.ts'
 
 /** What the unit hides from the service: ProtectHome and PrivateTmp. */
 const HIDDEN = ['/home', '/root', '/run/user', '/tmp', '/var/tmp'] as const
@@ -27,7 +28,7 @@ export async function whyServiceCannotRead(
       if (above === dirname(above)) return undefined
     }
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+    const code = systemCode(error) ?? 'unknown error'
     return code === 'ENOENT' ? 'it is not there' : `it cannot be looked at (${code})`
   }
 }

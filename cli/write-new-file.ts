@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { lstat, open, rename, rm } from 'node:fs/promises'
 import { err, ok, type Result } from '../src/lib/result.ts'
+import { systemCode } from '../src/lib/system-code.ts'
 import type { Invocation } from './command.ts'
 
 /**
@@ -44,7 +45,7 @@ async function replace(file: string, text: string): Promise<void> {
 }
 
 function failed(invocation: Invocation, file: string, elsewhere: string, error: unknown): 1 {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  const code = systemCode(error) ?? 'unknown error'
   if (code === 'EEXIST')
     return invocation.fail({
       code: 'file_exists',

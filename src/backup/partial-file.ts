@@ -1,6 +1,8 @@
 import { link, lstat, open, readdir, rename, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
+import { isAlive } from '../lib/is-alive.ts'
+import { systemCode } from '../lib/system-code.ts'
 import { type BackupProblem, backupProblem } from './problem.ts'
 
 /** A file on its way: under this name it is not whole yet. */
@@ -50,22 +52,12 @@ async function clearLeftovers(directory: string, before: string): Promise<void> 
   }
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // It runs, as somebody else.
-    return codeOf(error) === 'EPERM'
-  }
-}
-
 /** A link fails where something has the name, whoever was quicker. Not every file system has links. */
 async function nameNew(path: string, file: string): Promise<void> {
   try {
     await link(path, file)
   } catch (error) {
-    if (!['EPERM', 'ENOTSUP', 'ENOSYS'].includes(codeOf(error))) throw error
+    if (!['EPERM', 'ENOTSUP', 'ENOSYS'].includes(systemCode(error) ?? '')) throw error
     if (await lstat(file).catch(() => undefined)) throw Object.assign(new Error('exists'), { code: 'EEXIST' })
     await rename(path, file)
     return
@@ -84,7 +76,7 @@ async function sync(path: string): Promise<void> {
 
 /** What keeps a file from being written, as a person is told. */
 export function notWritten(file: string, error: unknown): BackupProblem {
-  const code = codeOf(error)
+  const code = systemCode(error) ?? 'unknown error'
   if (code === 'EEXIST') return isThere(file)
   const found = REASONS.find(([prefix]) => code.startsWith(prefix))
   return backupProblem('file_not_written', `${file} cannot be written: ${found?.[1] ?? code}`)
@@ -105,6 +97,3 @@ const REASONS: readonly (readonly [prefix: string, reason: string])[] = [
   ['SQLITE_FULL', 'the disk is full'],
   ['SQLITE_IOERR', 'the disk is full, or reports an error'],
 ]
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'

@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises'
+import { systemCode } from '../lib/system-code.ts'
 import { NOWHERE } from './node.ts'
 import type { Report } from './problem.ts'
 
@@ -49,7 +50,7 @@ export async function readFile(file: string, report: Report): Promise<ReadFile |
 }
 
 function whyUnreadable(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+  const code = systemCode(error) ?? 'unknown'
   switch (code) {
     case 'ENOENT':
       return 'does not exist: "postern config init" writes a starting file'

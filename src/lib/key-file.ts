@@ -4,6 +4,7 @@ import { link, mkdir, open, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Fault } from './fault.ts'
 import { SEALING_KEY_BYTES } from './seal.ts'
+import { hasCode, systemCode } from './system-code.ts'
 
 /** Read and write for others than the owner (`chmod` 077). */
 const OTHERS = 0o077
@@ -19,8 +20,12 @@ export async function readKeyFile(file: string): Promise<Buffer | null> {
   try {
     handle = await open(file, constants.O_RDONLY)
   } catch (cause) {
-    if (codeOf(cause) === 'ENOENT') return null
-    throw new Fault('config_invalid', `the key file ${file} cannot be read (${codeOf(cause)})`, { cause })
+    if (hasCode(cause, 'ENOENT')) return null
+    throw new Fault(
+      'config_invalid',
+      `the key file ${file} cannot be read (${systemCode(cause) ?? 'unknown'})`,
+      { cause },
+    )
   }
   try {
     // Of the open file, so that what was looked at is what is read.
@@ -67,17 +72,18 @@ export async function makeKeyFile(file: string): Promise<Buffer> {
     }
     // Unlike a rename, this leaves alone what somebody else has made meanwhile.
     await link(temporary, file).catch((error: unknown) => {
-      if (codeOf(error) !== 'EEXIST') throw error
+      if (!hasCode(error, 'EEXIST')) throw error
     })
   } catch (cause) {
-    throw new Fault('data_dir_unusable', `the key file ${file} cannot be written (${codeOf(cause)})`, {
-      cause,
-    })
+    throw new Fault(
+      'data_dir_unusable',
+      `the key file ${file} cannot be written (${systemCode(cause) ?? 'unknown'})`,
+      {
+        cause,
+      },
+    )
   } finally {
     await unlink(temporary).catch(() => undefined)
   }
   return (await readKeyFile(file)) ?? key
 }
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : 'unknown'

@@ -1,5 +1,6 @@
 import { write, writeSync } from 'node:fs'
 import type { Clock } from '../lib/clock.ts'
+import { hasCode, systemCode } from '../lib/system-code.ts'
 
 /** Written when so much waits, or after `FLUSH_MS`. Characters. */
 const ENOUGH_TO_WRITE = 65_536
@@ -70,7 +71,7 @@ export class LogOutput {
       try {
         rest = rest.subarray(writeSync(this.#fd, rest))
       } catch (error) {
-        if (codeOf(error) !== 'EAGAIN' || performance.now() > until) break
+        if (!hasCode(error, 'EAGAIN') || performance.now() > until) break
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
       }
     }
@@ -94,7 +95,7 @@ export class LogOutput {
     this.#underWay = true
     write(this.#fd, this.#chunk, (error, written) => {
       this.#underWay = false
-      if (error) this.#failed(codeOf(error))
+      if (error) this.#failed(systemCode(error) ?? 'unknown')
       else this.#wrote(written)
     })
   }
@@ -123,6 +124,3 @@ export class LogOutput {
     else this.#sendAfter(RETRY_MS)
   }
 }
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : 'unknown'

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import type { Secret } from '../../lib/secret.ts'
+import { systemCode } from '../../lib/system-code.ts'
 import {
   absolutePath,
   choice,
@@ -277,7 +278,7 @@ function readCertificate(file: string, at: Place, context: Context): string | un
   try {
     pem = readFileSync(file, 'utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+    const code = systemCode(error) ?? 'unknown error'
     context.report.problem('config_unreadable', at, `names a file that cannot be read (${code}): ${file}`)
     return undefined
   }

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Fault } from '../../lib/fault.ts'
+import { isAlive } from '../../lib/is-alive.ts'
 import { Secret } from '../../lib/secret.ts'
 import { locateBinaries } from './binaries.ts'
 import { initialise, SUPERUSER } from './initialise.ts'
@@ -122,15 +123,6 @@ async function awaitPredecessor(data: string): Promise<void> {
       )
     }
     await pause(50)
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

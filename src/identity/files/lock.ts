@@ -3,7 +3,8 @@ import { open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Fault } from '../../lib/fault.ts'
-import { hasCode } from './read.ts'
+import { isAlive } from '../../lib/is-alive.ts'
+import { hasCode } from '../../lib/system-code.ts'
 
 /** A lock older than this was left behind: nobody needs that long to write a small file. */
 const STALE_AFTER_MS = 10_000
@@ -69,10 +70,5 @@ async function removeIfStale(lock: string): Promise<void> {
 async function isOrphan(lock: string): Promise<boolean> {
   const match = /^(\S+) (\d+)\n$/.exec(await readFile(lock, 'utf8'))
   if (match?.[1] !== hostname()) return false
-  try {
-    process.kill(Number(match[2]), 0)
-    return false
-  } catch (error) {
-    return hasCode(error, 'ESRCH')
-  }
+  return !isAlive(Number(match[2]))
 }

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
+import { hasCode } from '../../lib/system-code.ts'
 
 /** A look at a file that changes with its content: which file it is, how long, when it was changed. */
 export interface Stamp {
@@ -84,8 +85,4 @@ function toStamp(stats: {
     inode,
     mode: Number(stats.mode & 0o777n),
   }
-}
-
-export function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

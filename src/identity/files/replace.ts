@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Fault } from '../../lib/fault.ts'
+import { systemCode } from '../../lib/system-code.ts'
 
 /** Links to links to links: more of them than this is a circle. */
 const MOST_LINKS = 16
@@ -89,7 +90,7 @@ async function syncDirectory(directory: string): Promise<void> {
 }
 
 export function cannotWrite(what: string, file: string, error: unknown): Fault {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  const code = systemCode(error) ?? 'unknown error'
   const why =
     code === 'ENOSPC'
       ? 'the disk is full'

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../lib/clock.ts'
 import { Fault } from '../../lib/fault.ts'
+import { systemCode } from '../../lib/system-code.ts'
 import type { Observe } from '../../observe/observation.ts'
 import { Watch } from '../files/watch.ts'
 import { dropExpiredKeys } from './drop-expired-keys.ts'
@@ -203,7 +204,7 @@ export class KeyFiles implements JwtKeys {
   #refuse(done: string, error: unknown): void {
     if (this.#done === done) return
     this.#done = done
-    const message = error instanceof KeyFileProblem ? error.message : codeOf(error)
+    const message = error instanceof KeyFileProblem ? error.message : (systemCode(error) ?? 'cannot be read')
     this.#observe({ kind: 'keys.reload_failed', source: this.#source.file, message })
   }
 
@@ -269,6 +270,3 @@ const kidsOf = ({ signing, retired }: KeyRing): readonly string[] => [
 
 const sameKeys = (a: KeyRing, b: KeyRing): boolean =>
   a.signing.kid === b.signing.kid && JSON.stringify(a.retired) === JSON.stringify(b.retired)
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : 'cannot be read'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { link, mkdir, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { hasCode } from '../files/read.ts'
+import { hasCode } from '../../lib/system-code.ts'
 import { cannotWrite } from '../files/replace.ts'
 import { newKey } from './key.ts'
 import { keyFileName, type KeySource } from './read-keys.ts'

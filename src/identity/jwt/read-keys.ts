@@ -1,4 +1,5 @@
-import { type FileContent, hasCode, readWhole, stampOf, UnfitFile } from '../files/read.ts'
+import { hasCode, systemCode } from '../../lib/system-code.ts'
+import { type FileContent, readWhole, stampOf, UnfitFile } from '../files/read.ts'
 import type { JwtAlgorithm } from './algorithm.ts'
 import { KeyProblem, LONGEST_KEY_FILE, readSigningKey, type SigningKey } from './key.ts'
 import { LONGEST_RING_FILE, parseRingFile, type Ring } from './ring-file.ts'
@@ -124,5 +125,5 @@ function explain(error: unknown): string {
   if (hasCode(error, 'EACCES') || hasCode(error, 'EPERM')) {
     return 'permission denied; name another in auth.jwt, or give it to the account that runs Postern'
   }
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  return systemCode(error) ?? 'unknown error'
 }

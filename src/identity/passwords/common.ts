@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { Fault } from '../../lib/fault.ts'
+import { systemCode } from '../../lib/system-code.ts'
 import type { Observe } from '../../observe/observation.ts'
 
 /** The passwords that attackers try first, in small letters. */
@@ -85,7 +86,7 @@ async function readList(path: string): Promise<ReadonlySet<string>> {
   } catch (error) {
     if (error instanceof Fault) throw error
     if (error instanceof TypeError) throw unusable('it is not text in UTF-8', error)
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'it cannot be read'
+    const code = systemCode(error) ?? 'it cannot be read'
     throw unusable(code === 'ENOENT' ? 'there is no such file' : code, error)
   }
 }

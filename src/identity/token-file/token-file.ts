@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../lib/clock.ts'
 import { Fault } from '../../lib/fault.ts'
+import { systemCode } from '../../lib/system-code.ts'
 import type { Observe } from '../../observe/observation.ts'
 import { withFileLock } from '../files/lock.ts'
 import { type Stamp, stampOf } from '../files/read.ts'
@@ -225,7 +226,7 @@ export class TokenFile {
 function problem(error: unknown): string {
   if (error instanceof Fault) return error.message.replace(/^the token file .*?: /, '')
   if (error instanceof TokenFileProblem) return error.message
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const code = systemCode(error)
   if (code === 'EACCES' || code === 'EPERM') return 'permission denied'
-  return typeof code === 'string' ? code : 'cannot be read'
+  return code ?? 'cannot be read'
 }

@@ -11,6 +11,7 @@ import {
 import { dirname } from 'node:path'
 import BetterSqlite3 from 'better-sqlite3'
 import { Fault } from '../../lib/fault.ts'
+import { hasCode, systemCode } from '../../lib/system-code.ts'
 import { sqliteFault } from './faults.ts'
 
 export type SqliteDatabase = BetterSqlite3.Database
@@ -86,7 +87,7 @@ function makeFile(file: string): undefined {
     ownLikeDirectory(file)
   } catch (error) {
     // Another process has just made it, and may have locks on it.
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    if (!hasCode(error, 'EEXIST')) throw error
   }
 }
 
@@ -98,7 +99,7 @@ function ownLikeDirectory(file: string): void {
 }
 
 function reason(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const code = systemCode(error) ?? 'unknown error'
   switch (code) {
     case 'EACCES':
     case 'EPERM':
@@ -113,6 +114,6 @@ function reason(error: unknown): string {
     case 'EISDIR':
       return 'it is a directory, not a file'
     default:
-      return typeof code === 'string' ? code : 'unknown error'
+      return code
   }
 }
