@@ -163,7 +163,7 @@ describe.each(STORES)('X5 a tenant deleted while its queries run, two processes 
             theirs: { value: STATIC, tenant: 'acme' },
           },
         },
-        databases: [served('main', database)],
+        databases: [{ ...served('main', database), tenants: 'all' }],
       },
       2,
     )
