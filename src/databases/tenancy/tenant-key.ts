@@ -1,12 +1,9 @@
-import { hkdfSync } from 'node:crypto'
-
-const PURPOSE = 'postern tenant roles'
+import { deriveKey } from '../../lib/derive-key.ts'
 
 /**
- * The key that roles of tenants are derived from: HKDF-SHA-256 (RFC 5869) of the key of the installation, so that
- * whoever handles roles cannot open what that one seals.
+ * The key that roles of tenants are derived from: one of its own, so that whoever handles roles cannot open what the
+ * key of the installation seals.
  *
  * @param secret the bytes of `secret.key`
  */
-export const tenantKey = (secret: Uint8Array): Buffer =>
-  Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(0), PURPOSE, 32))
+export const tenantKey = (secret: Uint8Array): Buffer => deriveKey(secret, 'postern tenant roles')
