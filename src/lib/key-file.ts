@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { link, mkdir, open, unlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { open } from 'node:fs/promises'
 import { Fault } from './fault.ts'
+import { makeFile } from './make-file.ts'
 import { SEALING_KEY_BYTES } from './seal.ts'
 import { hasCode, systemCode } from './system-code.ts'
 
@@ -58,32 +58,15 @@ export async function readKeyFile(file: string): Promise<Buffer | null> {
  * @throws Fault `data_dir_unusable` when it cannot be written
  */
 export async function makeKeyFile(file: string): Promise<Buffer> {
-  const temporary = `${file}.${randomBytes(6).toString('hex')}`
   const key = randomBytes(SEALING_KEY_BYTES)
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-    const handle = await open(temporary, 'wx', 0o600)
-    try {
-      await handle.writeFile(key)
-      // A key that a power failure takes away takes everything with it that was sealed since.
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    // Unlike a rename, this leaves alone what somebody else has made meanwhile.
-    await link(temporary, file).catch((error: unknown) => {
-      if (!hasCode(error, 'EEXIST')) throw error
-    })
+    await makeFile(file, key)
   } catch (cause) {
     throw new Fault(
       'data_dir_unusable',
       `the key file ${file} cannot be written (${systemCode(cause) ?? 'unknown'})`,
-      {
-        cause,
-      },
+      { cause },
     )
-  } finally {
-    await unlink(temporary).catch(() => undefined)
   }
   return (await readKeyFile(file)) ?? key
 }
