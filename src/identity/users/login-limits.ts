@@ -1,4 +1,5 @@
 import type { Clock } from '../../lib/clock.ts'
+import { AddressBuckets } from '../address-buckets.ts'
 import { BoundedMap } from '../bounded-map.ts'
 import { network } from '../network.ts'
 
@@ -17,17 +18,11 @@ const ADDRESS_FAILURES = 50
 const ADDRESS_REFILL_MS = 10_000
 
 const MOST_PAIRS = 50_000
-const MOST_ADDRESSES = 50_000
 
 interface Pair {
   readonly failures: number
   readonly lastAt: number
   readonly blockedUntil: number
-}
-
-interface Bucket {
-  readonly left: number
-  readonly at: number
 }
 
 /** Which limit says no, and for how long. Milliseconds. */
@@ -44,10 +39,11 @@ export interface Blocked {
 export class LoginLimits {
   readonly #clock: Clock
   readonly #pairs = new BoundedMap<string, Pair>(MOST_PAIRS)
-  readonly #addresses = new BoundedMap<string, Bucket>(MOST_ADDRESSES)
+  readonly #addresses: AddressBuckets
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#addresses = new AddressBuckets(clock, ADDRESS_FAILURES, ADDRESS_REFILL_MS)
   }
 
   /** Asking counts as nothing: whoever goes on asking does not wait longer for it. */
@@ -55,9 +51,8 @@ export class LoginLimits {
     const now = this.#clock.now()
     const pair = this.#pairs.get(pairKey(account, address))
     if (pair && pair.blockedUntil > now) return { rule: 'login.account', waitMs: pair.blockedUntil - now }
-    const left = this.#leftOf(network(address), now)
-    if (left >= 1) return null
-    return { rule: 'login.address', waitMs: Math.ceil((1 - left) * ADDRESS_REFILL_MS) }
+    const waitMs = this.#addresses.waitMs(address)
+    return waitMs > 0 ? { rule: 'login.address', waitMs } : null
   }
 
   failed(account: string, address: string): void {
@@ -68,19 +63,12 @@ export class LoginLimits {
     const beyond = failures - FREE_FAILURES
     const waitMs = beyond < 0 ? 0 : Math.min(FIRST_WAIT_MS * 2 ** Math.min(beyond, 20), LONGEST_WAIT_MS)
     this.#pairs.set(key, { failures, lastAt: now, blockedUntil: now + waitMs })
-    const from = network(address)
-    this.#addresses.set(from, { left: Math.max(0, this.#leftOf(from, now) - 1), at: now })
+    this.#addresses.count(address)
   }
 
   /** What the account did wrong from this address is forgotten; what the address did with other accounts is not. */
   succeeded(account: string, address: string): void {
     this.#pairs.delete(pairKey(account, address))
-  }
-
-  #leftOf(from: string, now: number): number {
-    const bucket = this.#addresses.get(from)
-    if (!bucket) return ADDRESS_FAILURES
-    return Math.min(ADDRESS_FAILURES, bucket.left + Math.max(0, now - bucket.at) / ADDRESS_REFILL_MS)
   }
 }
 

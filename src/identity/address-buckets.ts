@@ -1,6 +1,6 @@
-import type { Clock } from '../../lib/clock.ts'
-import { BoundedMap } from '../bounded-map.ts'
-import { network } from '../network.ts'
+import type { Clock } from '../lib/clock.ts'
+import { BoundedMap } from './bounded-map.ts'
+import { network } from './network.ts'
 
 const MOST_ADDRESSES = 50_000
 
