@@ -34,6 +34,7 @@ export async function openExplainer(settings: Settings, clock: Clock): Promise<P
     resolve: runsNothing,
     run: runsNothing,
     stream: runsNothing,
+    tenantView: runsNothing,
   }
   const tools = builtinTools({
     databases,

@@ -157,6 +157,10 @@ describe('X8 an administrator of another tenant', () => {
     ['EXPLAIN (COSTS, ANALYZE true, FORMAT JSON) SELECT FROM orders'],
     [`EXPLAIN (ANALYZE 'on') SELECT FROM orders`],
     ['EXPLAIN (ANALYZE 1) SELECT FROM orders'],
+    ['EXPLAIN SELECT FROM orders WHERE total_cents > 100'],
+    ['EXPLAIN (FORMAT json) DELETE FROM orders'],
+    ['LOCK TABLE orders'],
+    ['SELECT pg_advisory_lock(1)'],
     ['LISTEN news'],
     [`UPDATE customers SET tenant_id = 'default'`],
     [`INSERT INTO warehouses (tenant_id, code, city) VALUES ('default', 'x', 'y')`],
@@ -215,13 +219,18 @@ describe('X8 an administrator of another tenant', () => {
     expect(await rowsOf(gateway.admin, 'SHOW application_name', { session })).toEqual([['of default']])
   })
 
-  it('may ask for plans, without the counts of rows that were removed', async () => {
+  it('may ask for plans, without estimates and without the counts of rows that were removed', async () => {
     const { status, body } = await query(
       admin,
       'EXPLAIN (ANALYZE false, COSTS off) SELECT FROM orders WHERE id = 1',
     )
     expect(status).toBe(200)
     expect(JSON.stringify(body)).not.toContain('Removed')
+    const plain = await callTool(gateway.url, reader, 'execute_explain', {
+      query: 'SELECT FROM orders WHERE id = 1',
+    })
+    expect(plain.content[0]?.text).toContain('Filter:')
+    expect(plain.content[0]?.text).not.toMatch(/cost=|rows=/)
     const explained = await callTool(gateway.url, admin, 'execute_explain', {
       query: 'SELECT 1',
       analyze: true,

@@ -28,11 +28,21 @@ export function refuseAmongTenants(
     )
   if (ROLES.has(kind))
     return refuseSql('sql.tenants', 'roles of this database are for Postern to change', kind)
-  if (kind === 'ExplainStmt' && analyses(statement[kind]))
+  if (kind === 'LockStmt')
+    // It would end with the call. While it waits for one long read, everybody else waits behind it.
+    return refuseSql('sql.tenants', 'a lock on a table keeps all of its tenants waiting', kind)
+  if (kind === 'ExplainStmt' && isOn(statement[kind], 'analyze'))
     // "Rows Removed by Filter" counts rows of others; with a condition on an index that is a search of their values.
     return refuseSql(
       'sql.tenants',
       'EXPLAIN ANALYZE counts rows of other tenants: use EXPLAIN without it',
+      kind,
+    )
+  if (kind === 'ExplainStmt' && isOn(statement[kind], 'costs', true))
+    // Estimates follow samples of all rows: by halving, value for value can be read out of them.
+    return refuseSql(
+      'sql.tenants',
+      'EXPLAIN estimates by the values of other tenants: use EXPLAIN (COSTS off)',
       kind,
     )
   return null
@@ -49,16 +59,14 @@ interface Option {
   }
 }
 
-/** What is not clearly switched off counts as on. */
-function analyses(explain: unknown): boolean {
+/** What is not clearly switched off counts as on, wherever among the options it stands. */
+function isOn(explain: unknown, name: string, unlessSaid = false): boolean {
   const { options = [] } = explain as { readonly options?: readonly Option[] }
-  return options.some(({ DefElem: option }) => {
-    if (option?.defname?.toLowerCase() !== 'analyze') return false
-    const { arg } = option
-    const off =
-      (arg?.Boolean !== undefined && arg.Boolean.boolval !== true) ||
-      (arg?.Integer !== undefined && (arg.Integer.ival ?? 0) === 0) ||
-      /^(off|false)$/i.test(arg?.String?.sval ?? '')
-    return !off
-  })
+  const named = options.filter(({ DefElem: option }) => option?.defname?.toLowerCase() === name)
+  return named.length === 0 ? unlessSaid : !named.every(({ DefElem: option }) => isOff(option?.arg))
 }
+
+const isOff = (arg: NonNullable<Option['DefElem']>['arg']): boolean =>
+  (arg?.Boolean !== undefined && arg.Boolean.boolval !== true) ||
+  (arg?.Integer !== undefined && (arg.Integer.ival ?? 0) === 0) ||
+  /^(off|false)$/i.test(arg?.String?.sval ?? '')

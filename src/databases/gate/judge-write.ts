@@ -1,5 +1,6 @@
 import type { Refusal } from '../../access/refusal.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
+import { namedIn } from './named-in.ts'
 import { refuseSql } from './rules.ts'
 import type { Names, SearchPath } from './verdict.ts'
 
@@ -84,28 +85,10 @@ export function judgeWrite(
  * one tenant to another, which an admin of a tenant may not see either.
  */
 function collectRelations(tree: unknown, names: Names, path: SearchPath, found: Set<string>): Refusal | null {
-  const waiting: unknown[] = [tree]
-  for (let value = waiting.pop(); value !== undefined; value = waiting.pop()) {
-    if (typeof value !== 'object' || value === null) continue
-    const { schemaname, relname, funcname } = value as Readonly<Record<string, unknown>>
-    if (Array.isArray(funcname)) {
-      const refused = names.sight('function', strings(funcname), path)
-      if (refused !== null) return refused
-    }
-    if (typeof relname === 'string') {
-      const name = typeof schemaname === 'string' ? [schemaname, relname] : [relname]
-      const refused = names.sight('relation', name, path)
-      if (refused !== null) return refused
-      found.add(names.relation(name, path).fullName)
-    }
-    for (const inner of Object.values(value)) if (typeof inner === 'object') waiting.push(inner)
+  for (const { kind, name } of namedIn(tree)) {
+    const refused = names.sight(kind, name, path)
+    if (refused !== null) return refused
+    if (kind === 'relation') found.add(names.relation(name, path).fullName)
   }
   return null
 }
-
-/** The texts of a list of `String` nodes. */
-const strings = (list: readonly unknown[]): string[] =>
-  list.flatMap((item) => {
-    const text = (item as { readonly String?: { readonly sval?: unknown } } | null)?.String?.sval
-    return typeof text === 'string' ? [text] : []
-  })

@@ -8,6 +8,7 @@ import {
   type GateType,
 } from './catalogue.ts'
 import type { Parser } from './parse.ts'
+import { namedIn } from './named-in.ts'
 import { plpgsqlQueries } from './plpgsql-queries.ts'
 import { type GateRule, refuseSql } from './rules.ts'
 import {
@@ -17,7 +18,7 @@ import {
   whySystemFunctionRefused,
 } from './system-functions.ts'
 import { isReadableSystemRelation } from './system-relations.ts'
-import { showsTenantsFunction, showsTenantsRelation } from './tenant-sight.ts'
+import { showsTenantsExtension, showsTenantsFunction, showsTenantsRelation } from './tenant-sight.ts'
 import {
   type Findings,
   type Names,
@@ -61,6 +62,7 @@ export class CatalogueNames implements Names {
   readonly #parts = new Map<number, Verdict>()
   readonly #types = new Map<number, Verdict>()
   readonly #views = new Map<number, Verdict>()
+  readonly #viewSights = new Map<number, Refusal | null>()
   readonly #operators = new Map<string, Verdict>()
   /** Functions of casts that people made, by the types they lead from or to. */
   readonly #casts = new Map<number, number[]>()
@@ -153,13 +155,43 @@ export class CatalogueNames implements Names {
 
   sight(kind: 'relation' | 'function', name: QualifiedName, path: SearchPath): Refusal | null {
     if (!this.#catalogue.tenants) return null
-    const found: readonly { readonly schema: string; readonly name: string }[] =
-      kind === 'relation'
-        ? inSchemas(this.#catalogue.relations, name, path)
-        : inSchemas(this.#catalogue.functions, name, path)
-    const shows = kind === 'relation' ? showsTenantsRelation : showsTenantsFunction
-    const shown = found.find((item) => shows(item.schema, item.name))
-    return shown === undefined ? null : refuseSight(kind, shown)
+    return kind === 'relation'
+      ? first(inSchemas(this.#catalogue.relations, name, path), (found) => this.#relationSight(found))
+      : first(inSchemas(this.#catalogue.functions, name, path), (found) => this.#functionSight(found))
+  }
+
+  /** A view shows what it is made of, whoever made it. */
+  #relationSight(relation: GateRelation): Refusal | null {
+    if (showsTenantsRelation(relation.schema, relation.name)) return refuseSight('relation', relation)
+    const { definition, oid } = relation
+    if (definition === null || oid < FIRST_USER_OID) return null
+    return this.#remember(this.#viewSights, oid, () => {
+      const parsed = this.#parser.parse(definition)
+      if (!parsed.ok) return null
+      return first(namedIn(parsed.value), ({ kind, name }) =>
+        this.sight(kind, name, this.#catalogue.searchPath),
+      )
+    })
+  }
+
+  /** So does a function that the gate can read. */
+  #functionSight(fn: GateFunction): Refusal | null {
+    if (showsTenantsFunction(fn.schema, fn.name) || showsTenantsExtension(fn.extension))
+      return refuseSight('function', fn)
+    const { definition, oid } = fn
+    if (definition === null || oid < FIRST_USER_OID) return null
+    const { refusal } = this.#function(fn)
+    return refusal?.rule === 'sql.tenants' ? refusal : null
+  }
+
+  #remember(memory: Map<number, Refusal | null>, oid: number, find: () => Refusal | null): Refusal | null {
+    const known = memory.get(oid)
+    if (known !== undefined) return known
+    // A view that leads back to itself through a function shows no more than the rest of it.
+    memory.set(oid, null)
+    const found = find()
+    memory.set(oid, found)
+    return found
   }
 
   relation(name: QualifiedName, path: SearchPath): Verdict & { readonly fullName: string } {
@@ -377,11 +409,22 @@ function inSchemas<T extends { readonly schema: string }>(
   return path.flatMap((where) => found.filter((item) => item.schema === where))
 }
 
+/** The first refusal that is found among them. */
+function first<T>(items: Iterable<T>, find: (item: T) => Refusal | null): Refusal | null {
+  for (const item of items) {
+    const refused = find(item)
+    if (refused !== null) return refused
+  }
+  return null
+}
+
 /** Says where inside the object the refusal comes from. */
 function within(verdict: Verdict, rule: GateRule, label: string): Verdict {
   if (!verdict.refusal) return verdict
-  const { message, node } = verdict.refusal
-  return { refusal: refuseSql(rule, `${label}: ${message}`, node), vetted: false }
+  const { message, node, rule: inner } = verdict.refusal
+  // What shows other tenants is refused by that rule however deep it lies: to administrators, too.
+  const kept = inner === 'sql.tenants' ? inner : rule
+  return { refusal: refuseSql(kept, `${label}: ${message}`, node), vetted: false }
 }
 
 const refuseFunction = (rule: GateRule, label: string, why: string): Verdict => ({

@@ -22,7 +22,17 @@ const FUNCTIONS = words(`
   pg_xact_commit_timestamp pg_xact_commit_timestamp_origin pg_xact_status txid_status
   pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn pg_notification_queue_usage
 `)
-const FUNCTION_FAMILIES = /^pg_stat_get_|_to_xml(_and_xmlschema)?$|^ts_(stat|rewrite)$/
+const FUNCTION_FAMILIES = /^pg_stat_get_|_to_xml(_and_xmlschema)?$|^ts_(stat|rewrite)$|^pg_(try_)?advisory_/
+
+/**
+ * Extensions whose functions in C count what all do, look into pages and files, or run SQL in a string. Their views are
+ * made of these functions.
+ */
+const EXTENSIONS = words(`
+  adminpack amcheck dblink file_fdw pageinspect pg_background pg_buffercache pg_cron pg_freespacemap pg_logicalinspect
+  pg_overexplain pg_prewarm pg_qualstats pg_stat_kcache pg_stat_monitor pg_stat_statements pg_surgery pg_visibility
+  pg_wait_sampling pg_walinspect pgrowlocks pgstattuple tablefunc xml2
+`)
 
 /** Whether a relation of PostgreSQL itself shows one tenant to another. */
 export const showsTenantsRelation = (schema: string, name: string): boolean =>
@@ -31,3 +41,7 @@ export const showsTenantsRelation = (schema: string, name: string): boolean =>
 /** The same for a function. */
 export const showsTenantsFunction = (schema: string, name: string): boolean =>
   schema === 'pg_catalog' && (FUNCTIONS.has(name) || FUNCTION_FAMILIES.test(name))
+
+/** The same for a function that came with an extension. */
+export const showsTenantsExtension = (extension: string | null): boolean =>
+  extension !== null && EXTENSIONS.has(extension)

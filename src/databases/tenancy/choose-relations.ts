@@ -85,6 +85,11 @@ export function chooseRelations(facts: ProtectionFacts, choice: Choice): Chosen 
     const column = chosen.get(table.oid)
     return column === undefined ? [] : [{ table, column }]
   })
+  for (const { table } of candidates)
+    for (const parent of table.parents.flatMap((oid) => shared.get(oid) ?? []))
+      problems.push(
+        `table ${shownRelation(parent)} cannot be shared: it shows the rows of ${shownRelation(table)}, which is below it`,
+      )
   return {
     protected: candidates.filter(({ table }) => !isBlocked(table)),
     blocked: candidates.map(({ table }) => table).filter(isBlocked),

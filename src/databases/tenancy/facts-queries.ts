@@ -68,8 +68,8 @@ export const RELATIONS_SQL = `SELECT c.oid::text AS oid, n.nspname::text AS sche
     UNION SELECT x.privilege_type FROM pg_attribute a, aclexplode(a.attacl) x
       WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL AND x.grantee = 0 ORDER BY 1) AS "publicMay",
   ${groupsIn('c.relacl')} AS groups,
-  (SELECT coalesce(json_agg(json_build_object('name', k.relname, 'columns', ${names('i.indkey::int2[]')}) ORDER BY k.relname), '[]')
-   FROM pg_index i JOIN pg_class k ON k.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisunique) AS "uniqueKeys",
+  (SELECT coalesce(json_agg(json_build_object('name', k.relname, 'columns', ${names('(i.indkey::int2[])[0:i.indnkeyatts - 1]')}) ORDER BY k.relname), '[]')
+   FROM pg_index i JOIN pg_class k ON k.oid = i.indexrelid WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion)) AS "uniqueKeys",
   (SELECT coalesce(json_agg(json_build_object('name', f.conname, 'target', f.confrelid::text, 'columns', ${names('f.conkey')}) ORDER BY f.conname), '[]')
    FROM pg_constraint f WHERE f.conrelid = c.oid AND f.contype = 'f' AND f.conparentid = 0) AS "foreignKeys",
   (SELECT coalesce(json_agg(json_build_object('schema', sn.nspname, 'name', s.relname, 'groups', ${groupsIn('s.relacl')}) ORDER BY s.relname), '[]')
@@ -94,6 +94,8 @@ export const ROLES_SQL = `SELECT r.rolname::text AS name, r.rolcanlogin AS login
   EXISTS (SELECT FROM pg_db_role_setting s WHERE s.setrole = r.oid) AS settings,
   (SELECT count(*)::int FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid
      AND d.deptype = 'o' AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())) AS owns,
+  EXISTS (SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid
+     AND d.deptype <> 'o' AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) AS holds,
   (SELECT count(*)::int FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid
      AND (d.dbid NOT IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
        OR d.dbid = 0 AND d.classid = 'pg_database'::regclass

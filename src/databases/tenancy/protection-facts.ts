@@ -98,6 +98,8 @@ export interface RoleFacts {
   readonly settings: boolean
   /** Objects of this database that it owns. */
   readonly owns: number
+  /** Somebody has granted it something here, or named it in a policy: a tenant can do that with what is its own. */
+  readonly holds: boolean
   /** Objects of other databases, and other databases, that depend on it. */
   readonly elsewhere: number
 }

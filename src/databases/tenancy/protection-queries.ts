@@ -46,8 +46,16 @@ SELECT 'role', o.rolname::text, 'owns the database'
   FROM ours o JOIN pg_catalog.pg_database d ON d.datdba = o.oid WHERE d.datname = pg_catalog.current_database()
 LIMIT 100`
 
+/** What tenants write to, with the partitions and children below, whose triggers are called as well. */
+const WRITTEN = `written(oid) AS (
+  SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relpersistence <> 't' AND (EXISTS (
+      SELECT FROM pg_catalog.aclexplode(c.relacl) x WHERE x.privilege_type IN ('INSERT', 'UPDATE', 'DELETE') AND ${isOurs('x.grantee')})
+    OR EXISTS (SELECT FROM pg_catalog.pg_attribute a, pg_catalog.aclexplode(a.attacl) x
+      WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL AND x.privilege_type IN ('INSERT', 'UPDATE') AND ${isOurs('x.grantee')}))
+  UNION SELECT i.inhrelid FROM written w JOIN pg_catalog.pg_inherits i ON i.inhparent = w.oid)`
+
 /** What tenants could make, or have done with the rights of somebody whom row security does not hold. */
-export const RIGHTS_QUERY = `WITH ${OURS}
+export const RIGHTS_QUERY = `WITH RECURSIVE ${OURS}, ${WRITTEN}
 SELECT 'schema' AS kind, n.nspname::text AS name, 'tenants may create objects in it' AS problem
   FROM pg_catalog.pg_namespace n
   WHERE EXISTS (SELECT FROM pg_catalog.aclexplode(n.nspacl) x WHERE x.privilege_type = 'CREATE' AND ${isOurs('x.grantee')})
@@ -63,6 +71,21 @@ SELECT 'function', p.oid::pg_catalog.regprocedure::text, 'tenants may call it, a
     AND NOT (n.nspname = $1 AND p.proname = 'tenant' AND p.pronargs = 0)
     AND EXISTS (SELECT FROM pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) x
       WHERE x.privilege_type = 'EXECUTE' AND ${isOurs('x.grantee')})
+UNION ALL
+SELECT DISTINCT 'trigger', t.tgname || ' on ' || c.oid::pg_catalog.regclass::text,
+    'is called by what tenants write, and runs as ' || o.rolname || ', whom no row security holds'
+  FROM pg_catalog.pg_trigger t JOIN written w ON w.oid = t.tgrelid JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+  JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid AND p.prosecdef
+  JOIN pg_catalog.pg_roles o ON o.oid = p.proowner AND (o.rolsuper OR o.rolbypassrls)
+  WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND NOT ${ofExtension('pg_proc', 'p.oid')}
+UNION ALL -- INSTEAD NOTHING (command 7) without a condition reads nothing.
+SELECT 'rule', r.rulename || ' on ' || c.oid::pg_catalog.regclass::text,
+    'is called by what tenants write, and runs as ' || o.rolname || ', whom no row security holds'
+  FROM pg_catalog.pg_rewrite r JOIN written w ON w.oid = r.ev_class JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  JOIN pg_catalog.pg_roles o ON o.oid = c.relowner AND (o.rolsuper OR o.rolbypassrls)
+  WHERE r.ev_type <> '1' AND r.ev_enabled <> 'D' AND (r.ev_action::text ~ ':commandType [1-6]' OR r.ev_qual::text <> '<>')
+    AND NOT ${ofExtension('pg_class', 'c.oid')}
 LIMIT 100`
 
 /** The one function that all of it rests on. */
@@ -77,7 +100,8 @@ const isOurCondition = (expression: string): string =>
      'CASEWHEN(SELECT(SESSION_USER~''^' || pg_catalog.replace($1, '_', '\\_') || '\\_[rw]\\_''::text)%)THEN(%tenant()%)ELSEtrueEND'`
 
 /**
- * Relations that tenants may reach and that are not held, with why. What is noted as shared is not looked at.
+ * Relations that tenants may reach and that are not held, with why. What is noted as shared is not looked into; but it is
+ * shared for reading, and nothing of a tenant's may hang below it.
  * `safe` are the tables in which row security holds everybody who logs in as a role of a tenant.
  */
 export const relationsQuery = (schema: string): string => `WITH RECURSIVE ${OURS},
@@ -112,7 +136,11 @@ through(view, oid) AS (
     JOIN pg_catalog.pg_rewrite w ON w.ev_class = t.oid
     JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid
       AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> t.oid
-    WHERE t.oid NOT IN (SELECT s.oid FROM shared s))
+    WHERE t.oid NOT IN (SELECT s.oid FROM shared s)),
+above(child, oid) AS (
+  SELECT p.relation::pg_catalog.oid, i.inhparent FROM ${schema}.protected_relations p
+    JOIN pg_catalog.pg_inherits i ON i.inhrelid = p.relation WHERE p.kind = 'tenant'
+  UNION SELECT a.child, i.inhparent FROM above a JOIN pg_catalog.pg_inherits i ON i.inhrelid = a.oid)
 SELECT 'relation' AS kind, r.nspname || '.' || r.relname AS name, CASE
     WHEN r.relkind IN ('r', 'p') THEN 'has no row security of Postern, or not for everybody'
     WHEN r.relkind = 'm' THEN 'is a materialized view, which can have no row security'
@@ -135,4 +163,15 @@ SELECT DISTINCT 'relation', r.nspname || '.' || r.relname,
   WHERE t.oid NOT IN (SELECT s.oid FROM shared s) AND n.nspname NOT IN ('pg_catalog', 'information_schema')
     AND ((c.relkind = 'v' AND (o.rolsuper OR o.rolbypassrls))
       OR (c.relkind IN ('r', 'p') AND t.oid NOT IN (SELECT s.oid FROM safe s)) OR c.relkind IN ('m', 'f'))
+UNION ALL
+SELECT 'relation', c.oid::pg_catalog.regclass::text, 'is shared, and PUBLIC may change it'
+  FROM shared s JOIN pg_catalog.pg_class c ON c.oid = s.oid
+  WHERE EXISTS (SELECT FROM pg_catalog.aclexplode(c.relacl) x
+      WHERE x.grantee = 0 AND x.privilege_type IN ('INSERT', 'UPDATE', 'DELETE'))
+    OR EXISTS (SELECT FROM pg_catalog.pg_attribute a, pg_catalog.aclexplode(a.attacl) x
+      WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL AND x.grantee = 0 AND x.privilege_type IN ('INSERT', 'UPDATE'))
+UNION ALL
+SELECT 'relation', s.oid::pg_catalog.regclass::text,
+    'is shared, and shows what is below it: ' || a.child::pg_catalog.regclass::text
+  FROM shared s JOIN above a ON a.oid = s.oid
 LIMIT 100`

@@ -36,13 +36,25 @@ export function planUndo(
         why: 'everything is as it was',
       },
       { sql: `DROP SCHEMA ${schema}`, why: 'it is empty' },
-      ...ours.filter(droppable).map(({ name }) => ({
-        sql: `DROP ROLE ${escapeIdentifier(name)}`,
-        why: 'nobody needs the role any more',
-      })),
+      ...ours.filter(droppable).flatMap(dropRole),
     ],
     warnings: rolesLeft(ours.filter((role) => !droppable(role))),
   })
+}
+
+/** A role that anybody has granted anything cannot be dropped before that is taken back, whatever it is and whoever did it. */
+function dropRole({ name, holds }: RoleFacts): readonly PlannedStatement[] {
+  const role = escapeIdentifier(name)
+  const statements = holds
+    ? [
+        `GRANT ${role} TO CURRENT_USER`,
+        // What a tenant has made since this was planned is nobody's to throw away.
+        `REASSIGN OWNED BY ${role} TO CURRENT_USER`,
+        `DROP OWNED BY ${role}`,
+        `DROP ROLE ${role}`,
+      ]
+    : [`DROP ROLE ${role}`]
+  return statements.map((sql) => ({ sql, why: 'nobody needs the role any more' }))
 }
 
 function restore(relation: RelationFacts, prefix: string): PlannedStatement[] {

@@ -33,6 +33,16 @@ export function protectionWarnings(facts: ProtectionFacts, planned: Planned): re
       names(rest.filter(({ oid }) => open.has(oid))),
     ),
     ...about(
+      'public_access',
+      'these are shared for reading, and PUBLIC may change them, and so may every tenant, for all. Postern does not serve the database ' +
+        'like that: REVOKE INSERT, UPDATE, DELETE ON them FROM PUBLIC',
+      names(
+        chosen.shared.filter(({ publicMay }) =>
+          ['INSERT', 'UPDATE', 'DELETE'].some((right) => publicMay.includes(right)),
+        ),
+      ),
+    ),
+    ...about(
       'schema_create',
       'PUBLIC may make objects in these schemas, and so may every tenant: a function there can be called by others in place of the one that ' +
         'they mean. REVOKE CREATE ON SCHEMA … FROM PUBLIC',

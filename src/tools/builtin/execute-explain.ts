@@ -33,7 +33,10 @@ export const executeExplain = (parts: BuiltinParts): Tool =>
       // Somebody who wrote EXPLAIN themselves gets what they wrote; the gate judges either.
       const own = ownExplain(parts.parser, query)
       // Options in parentheses, so that a query cannot begin with options of its own.
-      const prefix = analyze ? 'EXPLAIN (ANALYZE, BUFFERS)' : 'EXPLAIN (COSTS)'
+      const prefix = analyze
+        ? 'EXPLAIN (ANALYZE, BUFFERS)'
+        : // Where tenants share a database, estimates tell one the values of another.
+          `EXPLAIN (COSTS ${parts.databases.tenantView(database) === null ? 'on' : 'off'})`
       const answer = await parts.databases.run({
         caller: asReader(caller),
         database,

@@ -5,7 +5,7 @@ import type { LanguageModel } from '../model/model.ts'
 
 /** What Postern's own tools are made of. */
 export interface BuiltinParts {
-  readonly databases: Pick<OpenDatabases, 'names' | 'resolve' | 'run'>
+  readonly databases: Pick<OpenDatabases, 'names' | 'resolve' | 'run' | 'tenantView'>
   readonly schema: SchemaCatalogues
   /** Tells SQL from a question, and the shape of what a tool puts together. Judging is the gate's. */
   readonly parser: Pick<Parser, 'parse'>
