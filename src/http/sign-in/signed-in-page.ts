@@ -15,19 +15,18 @@ export function signedInPage(
     `Signed in as ${shown(username)}`,
     name,
     markup`<h1>You are signed in as ${shown(username)}</h1>
-<p>This page shows your token once. Copy it now: it is kept nowhere.</p>
+<p>Copy your token now: it is shown this once, and kept nowhere.</p>
+<div class="token"><code id="token" tabindex="0">${jwt.token.reveal()}</code><button id="copy" type="button" hidden>Copy</button></div>
 <dl>
 <dt>Role</dt><dd>${role}</dd>
 <dt>Tenant</dt><dd>${tenant}</dd>
-<dt>Until</dt><dd><time datetime="${until.toISOString()}">${utc}</time></dd>
+<dt>Good until</dt><dd><time datetime="${until.toISOString()}">${utc}</time></dd>
 </dl>
-<h2>Token</h2>
-<div class="token"><code id="token" tabindex="0">${jwt.token.reveal()}</code><button id="copy" type="button" hidden>Copy</button></div>
 <h2>What to do with it</h2>
 <p>Send it with every request:</p>
 <pre>export POSTERN_TOKEN=…
-curl ${baseUrl}/api/v1/auth/me \\
-  -H "Authorization: Bearer $POSTERN_TOKEN"</pre>
+curl -H "Authorization: Bearer $POSTERN_TOKEN" \\
+${baseUrl}/api/v1/auth/me</pre>
 <p>In an MCP client, set the address <code>${baseUrl}/mcp</code> and the header <code>Authorization: Bearer …</code></p>
 <p class="soft last">Whoever has the token is you until it ends. <code>POST /api/v1/auth/logout</code> ends it before its time.</p>
 ${goOn}`,
