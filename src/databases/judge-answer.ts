@@ -103,7 +103,7 @@ function judgeError(error: ServerError, context: AnswerContext): Refusal {
       'sql_failed',
       'database.permission',
       `database role "${context.role}" may not do that: ${message}`,
-      { ...detail, allowed: 'what the role was granted; whoever runs the database can grant more' },
+      { ...detail, allowed: grantedTo(context.role) },
     )
   }
   const place = position === null ? '' : ` at character ${position}`
@@ -112,6 +112,12 @@ function judgeError(error: ServerError, context: AnswerContext): Refusal {
     ...(hint === null ? {} : { allowed: hint }),
   })
 }
+
+/** The roles of tenants are Postern's own: what they may reach is decided by `postern database protect`. */
+const grantedTo = (role: string): string =>
+  /_[rw]_[0-9a-f]{32}$/.test(role)
+    ? 'rows of your own tenant, in tables that were protected or shared; "postern database protect" takes in new tables'
+    : 'what the role was granted; whoever runs the database can grant more'
 
 const uncertain = (context: AnswerContext): string =>
   context.access === 'write' ? '; whether the write took effect is not known' : ''

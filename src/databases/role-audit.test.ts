@@ -60,10 +60,10 @@ describe('the third wall is looked at', () => {
       'is a member of pg_execute_server_program',
       'is a member of pg_read_server_files',
       'is a member of pg_signal_backend',
-      'owns 1 tables, views or sequences',
+      'owns 1 table, view or sequence',
       'may change rows of 3 tables',
       'may create objects in schema public',
-      'may call 1 functions that run as their owner',
+      'may call 1 function that runs as its owner',
     ])
   })
 })

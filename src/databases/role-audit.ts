@@ -24,7 +24,8 @@ const DANGEROUS_ROLES = [
   'pg_database_owner',
 ]
 
-export const ROLE_AUDIT_SQL = `
+/** @param ownSchema where `postern database protect` put its one such function; `null` without one */
+export const roleAuditSql = (ownSchema: string | null): string => `
   SELECT r.rolname AS role, r.rolsuper AS superuser, r.rolcreaterole AS create_role,
     r.rolcreatedb AS create_database, r.rolreplication AS replication, r.rolbypassrls AS bypass_rls,
     ARRAY(SELECT g.rolname::text FROM pg_catalog.pg_roles g
@@ -42,7 +43,11 @@ export const ROLE_AUDIT_SQL = `
        AND (pg_catalog.has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
             OR pg_catalog.has_any_column_privilege(c.oid, 'INSERT, UPDATE'))) AS writable,
     (SELECT count(*) FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-     WHERE p.prosecdef AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+     WHERE p.prosecdef AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'${
+       ownSchema === null
+         ? ''
+         : ` AND NOT (n.nspname = '${ownSchema}' AND p.proname = 'tenant' AND p.pronargs = 0)`
+     }
        AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE')) AS definer_functions
   FROM pg_catalog.pg_roles r WHERE r.rolname = current_user`
 
@@ -56,7 +61,9 @@ const counted = (value: unknown, words: (count: number) => string): string[] => 
   return count > 0 ? [words(count)] : []
 }
 
-/** Reads the answer to `ROLE_AUDIT_SQL`. */
+const several = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`
+
+/** Reads the answer to `roleAuditSql`. */
 export function auditRole(row: CatalogueRow): RoleAudit {
   const role = String(row['role'])
   // A superuser may do all of the rest, too: naming it would only hide the one thing that matters.
@@ -71,11 +78,18 @@ export function auditRole(row: CatalogueRow): RoleAudit {
       ...flag(row, 'create_database', 'may create databases'),
       ...flag(row, 'replication', 'may replicate the whole server'),
       ...names(row['member_of']).map((name) => `is a member of ${name}`),
-      ...counted(row['owned'], (count) => `owns ${count} tables, views or sequences`),
-      ...counted(row['writable'], (count) => `may change rows of ${count} tables`),
+      ...counted(
+        row['owned'],
+        (count) => `owns ${several(count, 'table, view or sequence', 'tables, views or sequences')}`,
+      ),
+      ...counted(row['writable'], (count) => `may change rows of ${several(count, 'table', 'tables')}`),
       ...flag(row, 'create_schema', 'may create schemas'),
       ...(schemas.length > 0 ? [`may create objects in schema ${schemas.join(', ')}`] : []),
-      ...counted(row['definer_functions'], (count) => `may call ${count} functions that run as their owner`),
+      ...counted(
+        row['definer_functions'],
+        (count) =>
+          `may call ${several(count, 'function that runs as its owner', 'functions that run as their owner')}`,
+      ),
     ],
   }
 }

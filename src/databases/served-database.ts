@@ -17,7 +17,7 @@ import { opener } from './opener.ts'
 import type { DatabaseContext, DatabaseOptions } from './options.ts'
 import { planStatement } from './plan.ts'
 import { Pools } from './pools.ts'
-import { auditRole, ROLE_AUDIT_SQL } from './role-audit.ts'
+import { auditRole, roleAuditSql } from './role-audit.ts'
 import { CATALOGUE_TIMEOUT_MS, CatalogueReader } from './catalogue-reader.ts'
 import { runExchange } from './run-exchange.ts'
 import type { DatabaseStatus } from './status.ts'
@@ -388,7 +388,7 @@ export class ServedDatabase {
   }
 
   async #lookAtRole(): Promise<void> {
-    const [row = {}] = await this.catalogueQuery(ROLE_AUDIT_SQL)
+    const [row = {}] = await this.catalogueQuery(roleAuditSql(this.#tenancy?.prefix ?? null))
     const audit = auditRole(row)
     const powers = audit.powers.join('; ')
     if (powers === this.#powers) return

@@ -67,6 +67,22 @@ const ORDERS = 'SELECT n FROM orders ORDER BY n'
 const stateOf = (harness: Harness): string | undefined => harness.databases.status()[0]?.state
 
 describe('statements of a protected database', () => {
+  it('warns of no power that protecting gave the role that reads the catalogue', async () => {
+    const harness = await harnessOf()
+    await expect.poll(() => stateOf(harness)).toBe('up')
+    expect(harness.observations.filter(({ kind }) => kind === 'database.role')).toEqual([])
+  })
+
+  it('names the rows of the own tenant as what is allowed, and how new tables come in', async () => {
+    const harness = await harnessOf()
+    await expect.poll(() => stateOf(harness)).toBe('up')
+    const answer = await harness.refusal(of('default'), 'SELECT * FROM secrets')
+    expect(answer).toMatchObject({
+      rule: 'database.permission',
+      allowed: expect.stringContaining('postern database protect') as unknown,
+    })
+  })
+
   it('run as a role of the tenant of their caller, reads and writes, whatever the level', async () => {
     const harness = await harnessOf()
     for (const level of ['read-only', 'read-write', 'admin'] as const) {
