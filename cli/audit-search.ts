@@ -9,9 +9,15 @@ export const command: Command = {
   name: 'audit search',
   summary: 'list entries of the record, newest first',
   options: [
-    { name: 'who', value: 'NAME', summary: 'entries of this principal' },
+    { name: 'who', value: 'NAME', summary: 'entries of this principal: a user, or the owner of a token' },
     { name: 'credential', value: 'ID', summary: 'entries of this credential' },
     { name: 'tool', value: 'NAME', summary: 'entries of this tool, or of an act such as token.add' },
+    {
+      name: 'kind',
+      value: 'KIND',
+      summary: 'entries of this kind',
+      choices: ['authentication', 'decision', 'execution', 'administration', 'system'],
+    },
     {
       name: 'outcome',
       value: 'OUTCOME',
@@ -39,12 +45,21 @@ export const command: Command = {
       times[option] = time
     }
     const { withAudit } = await import('./with-audit.ts')
-    return await withAudit(invocation, given, async ({ audit }) => {
-      const { entryJson } = await import('../src/audit/json.ts')
-      const { entries } = await audit.search({ ...words(given), ...times }, limit)
+    return await withAudit(invocation, given, async (desk) => {
+      const [{ entryJson }, { namesIn, searchByName }] = await Promise.all([
+        import('../src/audit/json.ts'),
+        import('./names-in-record.ts'),
+      ])
+      const filter = { ...words(given), ...times }
+      const who = given.text('who')
+      const entries =
+        who === undefined
+          ? (await desk.audit.search(filter, limit)).entries
+          : await searchByName(desk, who, filter, limit)
+      const names = invocation.json ? new Map<string, string>() : await namesIn(desk.store, entries)
       invocation.answer(
         entries.map((entry) => entryJson(entry)),
-        entries.length === 0 ? 'No entry matches.\n' : `${lines(entries).join('\n')}\n`,
+        entries.length === 0 ? 'No entry matches.\n' : `${lines(entries, names).join('\n')}\n`,
       )
       return 0
     })
@@ -54,7 +69,7 @@ export const command: Command = {
 /** The options that name a column, under the names that the search gives these. */
 function words(given: Given): Record<string, string> {
   const columns = {
-    who: 'principal',
+    kind: 'kind',
     credential: 'credentialId',
     tool: 'action',
     outcome: 'outcome',
@@ -67,16 +82,17 @@ function words(given: Given): Record<string, string> {
   return found
 }
 
-/** One line an entry, in columns as wide as their widest text. */
-function lines(entries: readonly AuditEntry[]): readonly string[] {
+/** One line an entry, in columns as wide as their widest text; users by their names. */
+function lines(entries: readonly AuditEntry[], names: ReadonlyMap<string, string>): readonly string[] {
+  const named = (text: string | undefined): string => printable(names.get(text ?? '') ?? text ?? '-')
   const rows = entries.map((entry) => [
     String(entry.seq),
     shortTime(entry.at),
     entry.kind,
     entry.outcome,
-    printable(entry.principal ?? '-'),
+    named(entry.principal),
     printable(entry.action ?? '-'),
-    printable(entry.target ?? '-'),
+    named(entry.target),
     printable(entry.rule ?? ''),
   ])
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []

@@ -29,6 +29,22 @@ export async function findUserById(db: Kysely<StoreSchema>, id: string): Promise
   return row && fromColumns(row)
 }
 
+/** Everybody of all tenants who has this name, or had it until they were deleted, newest first: for the record. */
+export async function findUsersEverNamed(
+  db: Kysely<StoreSchema>,
+  name: string,
+  limit: number,
+): Promise<readonly UserRow[]> {
+  const rows = await db
+    .selectFrom('users')
+    .selectAll()
+    .where('name', '=', name)
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.map(fromColumns)
+}
+
 /** Those whose name or address this is, oldest first; of one tenant or of all. */
 export async function findUsersByName(
   db: Kysely<StoreSchema>,

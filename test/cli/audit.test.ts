@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import { describe, expect, it } from 'vitest'
+import { openAudit } from '../../src/audit/open.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { openStore } from '../../src/store/open.ts'
 import { postern, workFolder } from '../support/postern.ts'
@@ -50,11 +51,48 @@ describe('postern audit', () => {
     }
   })
 
+  it('finds what a user did by name, though the record has ids, and shows names', async () => {
+    const { dir, remove } = await workFolder()
+    const run = (...args: string[]) => postern(args, { cwd: dir })
+    try {
+      const added = ['user', 'add', '--password', 'tide-tables-at-noon', '--username']
+      expect(await run(...added, 'Mira', '--tenant', 'harbour')).toMatchObject({ code: 0 })
+      expect(await run(...added, 'mira')).toMatchObject({ code: 0 })
+      const [user] = JSON.parse((await run('user', 'list', '--tenant', 'harbour', '--json')).stdout) as {
+        id: string
+      }[]
+      const { stdout } = await run('audit', 'search', '--kind', 'administration')
+      expect(stdout).toContain('mira (harbour)')
+      expect(stdout).toContain('mira (default)')
+      expect(stdout).not.toContain(user?.id ?? 'no user')
+
+      const store = await openStore(
+        { kind: 'sqlite', file: join(dir, '.postern', 'postern.db') },
+        { clock: systemClock, observe: () => undefined },
+      )
+      const audit = openAudit(store.db, systemClock, () => undefined, {
+        bufferEvents: 10,
+        flushIntervalMs: 10,
+        retentionMs: 86_400_000,
+      })
+      const principal = user?.id ?? ''
+      audit.record({ kind: 'decision', outcome: 'refuse', at: systemClock.now(), principal, rule: 'level' })
+      await audit.close()
+      await store.close()
+      const search = await run('audit', 'search', '--who', 'MIRA', '--kind', 'decision', '--json')
+      expect(JSON.parse(search.stdout)).toMatchObject([{ who: principal, outcome: 'refuse' }])
+      expect((await run('audit', 'search', '--who', 'mira', '--kind', 'system')).stdout).toContain('No entry')
+    } finally {
+      await remove()
+    }
+  })
+
   it.each([
     ['--limit', '0'],
     ['--limit', 'many'],
     ['--since', 'yesterday'],
     ['--outcome', 'maybe'],
+    ['--kind', 'other'],
   ])('refuses %s %s as wrong usage', async (option, value) => {
     const { dir, remove } = await workFolder()
     try {
