@@ -133,4 +133,6 @@ export interface Invocation {
   refuse(refusal: Refusal): 1
   /** Reports wrong usage and gives exit code 2. */
   misuse(message: string, code?: CliCode): 2
+  /** The same for one command: wrong usage leads to its own help. */
+  of(command: string): Invocation
 }

@@ -33,6 +33,17 @@ describe('the answers of an invocation', () => {
     )
   })
 
+  it('leads from wrong usage to the help of the command that was meant', async () => {
+    const { invocation, stderr } = testInvocation()
+    expect(invocation.misuse('no such word')).toBe(2)
+    expect(invocation.of('user add').misuse('--username NAME is needed')).toBe(2)
+    await setImmediate()
+    expect(stderr()).toBe(
+      'postern: no such word.\n  postern --help shows the commands and their options.\n' +
+        'postern: --username NAME is needed.\n  postern user add --help shows what it takes.\n',
+    )
+  })
+
   it('lets no message steer the terminal', async () => {
     const { invocation, stderr } = testInvocation()
     invocation.misuse('unknown option --\u001B[2J\u0007x')

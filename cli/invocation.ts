@@ -92,5 +92,12 @@ export function createInvocation(around: Surroundings, json: boolean): Invocatio
       report('usage', message, code, {}, ['postern --help shows the commands and their options.'])
       return 2
     },
+    of(command) {
+      const misuse: Invocation['misuse'] = (message, code = 'usage') => {
+        report('usage', message, code, {}, [`postern ${command} --help shows what it takes.`])
+        return 2
+      }
+      return { ...this, misuse }
+    },
   }
 }

@@ -75,7 +75,12 @@ export async function protectDatabase(
       const agreed = await ask(invocation, statements.length, name)
       if (!agreed.ok) return invocation.fail(agreed.error)
     }
-    return await apply(invocation, desk, { name, request, plan: plan.value, client }, answer)
+    return await apply(
+      invocation,
+      desk,
+      { name, request, plan: plan.value, client, configured: database.tenancy !== null },
+      answer,
+    )
   })
 }
 
@@ -134,11 +139,14 @@ async function apply(
     request,
     plan,
     client,
+    configured,
   }: {
     readonly name: string
     readonly request: ProtectRequest
     readonly plan: ProtectionPlan
     readonly client: Client
+    /** The configuration says that it is protected. */
+    readonly configured: boolean
   },
   answer: (applied: boolean) => void,
 ): Promise<ExitCode> {
@@ -162,6 +170,16 @@ async function apply(
     })
   }
   if (invocation.json) answer(true)
-  else invocation.note(request.undo ? `Database "${name}" is as it was.` : `Database "${name}" is protected.`)
+  else invocation.note(done(name, request.undo, configured))
   return 0
+}
+
+/** What was done, and what the configuration still has to say: only then does Postern log in as the roles of tenants. */
+function done(name: string, undone: boolean, configured: boolean): string {
+  if (undone) {
+    const next = configured ? ' Take "tenancy" of it out of the configuration and restart Postern.' : ''
+    return `Database "${name}" is as it was.${next}`
+  }
+  const next = configured ? '' : ' Write "tenancy: {}" below it in the configuration and restart Postern.'
+  return `Database "${name}" is protected.${next}`
 }

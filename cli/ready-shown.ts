@@ -83,7 +83,8 @@ function firstSteps(token: Secret, ready: Ready, mcp: string, style: Style): rea
     `${style.bold('Connect an assistant')}, on the command line or in its settings`,
     code([`claude mcp add --transport http postern ${mcp} \\`, `  --header ${bearer}`]),
     code(clientSettings(mcp)),
-    `${style.bold('Narrower tokens')} for everybody else: postern token add`,
+    `${style.bold('Narrower tokens')} for programs: postern token add`,
+    `${style.bold('People')} who sign in: postern user add --username NAME`,
   ]
 }
 

@@ -91,11 +91,8 @@ function unknownCommand(word: string): string {
   return `unknown command "${first}"${meant === undefined ? '' : `, did you mean ${meant}?`}`
 }
 
-async function runCommand(
-  invocation: Invocation,
-  command: Command,
-  words: readonly string[],
-): Promise<ExitCode> {
+async function runCommand(around: Invocation, command: Command, words: readonly string[]): Promise<ExitCode> {
+  const invocation = around.of(command.name)
   const parsed = parse(words, {
     options: [...(command.options ?? []), ...GLOBAL_OPTIONS],
     arguments: command.arguments ?? [],

@@ -123,7 +123,9 @@ describe('postern database protect', () => {
     const protectedOnce = await snapshotOf(admin, prefix)
     expect((await protect(['shop', '--apply', '--yes', '--json'])).stdout).toContain('"applied": true')
     expect(await snapshotOf(admin, prefix)).toEqual(protectedOnce)
-    expect((await protect(['shop', '--undo', '--apply', '--yes'])).code).toBe(0)
+    const undone = await protect(['shop', '--undo', '--apply', '--yes'])
+    expect(undone.code).toBe(0)
+    expect(undone.stderr).toContain('Take "tenancy" of it out of the configuration and restart')
     expect(await snapshotOf(admin, prefix)).toEqual(before)
     expect(await acts()).toEqual([
       'database.unprotect done shop',

@@ -78,7 +78,9 @@ function readNames(input: Pick<NewUser, 'name' | 'email'>): Result<Names, UserRe
 /** Tells of names of the tenant to its own administrators only, who can list them. */
 export function takenBy(taken: Pick<UserRow, 'name' | 'nameShape'>, { name, shape }: UserName): UserRefusal {
   if (taken.name === name) {
-    return userRefusal('invalid_arguments', 'user.name_taken', `the user name "${name}" is taken`)
+    return userRefusal('invalid_arguments', 'user.name_taken', `the user name "${name}" is taken`, {
+      allowed: 'another name; the user of this one stays as they are',
+    })
   }
   return taken.nameShape === shape
     ? userRefusal(

@@ -13,7 +13,9 @@ import type { UserPlaces } from './user-places.ts'
 import { userRefusal, type UserRefusal } from './user-refusal.ts'
 
 export const noSuchUser = (): UserRefusal =>
-  userRefusal('not_found', 'user.id', 'there is no user with that id')
+  userRefusal('not_found', 'user.id', 'there is no user with that id', {
+    allowed: 'an id from the list of users',
+  })
 
 /** Oneself: an administrator who is none any more by mistake cannot take it back. */
 const oneself = (what: string): UserRefusal =>

@@ -11,7 +11,9 @@ import type { UserPlaces } from './user-places.ts'
 import { userRefusal, type UserRefusal } from './user-refusal.ts'
 
 const noSuchTenant = (): UserRefusal =>
-  userRefusal('not_found', 'tenant.id', 'there is no tenant with that id')
+  userRefusal('not_found', 'tenant.id', 'there is no tenant with that id', {
+    allowed: 'an id from the list of tenants',
+  })
 
 /**
  * Deletes a tenant with its users, its issued tokens and the credentials that they left for MCP servers: all of it in one
