@@ -15,8 +15,8 @@ export interface PoolsOptions {
   readonly idleTimeoutMs: number
   readonly acquireTimeoutMs: number
   readonly sessionIdleMs: number
-  /** Tells a caller nothing of what others use. */
-  readonly discreet: boolean
+  /** Tenants share the database: a caller is told nothing of what others use, and no tenant can take every place. */
+  readonly shared: boolean
   /** Throws or rejects with `Fault` when there is no connection to be had. */
   readonly open: (kind: ConnectionKind, tenant: string) => Connecting
   /** A connection ended that nobody here has ended: the database may be away. */
@@ -31,6 +31,13 @@ const KINDS: readonly ConnectionKind[] = ['read', 'write']
 const MOST_WAITING = 1_000
 /** How often deadlines and idle times are looked at. One timer for all, so that a statement costs none. */
 const LONGEST_SWEEP_MS = 1_000
+/**
+ * Of the places of a database that tenants share, how many one of them may have with all of its credentials: its
+ * administrators can make as many tokens as they like, and each may keep sessions open.
+ */
+const mostOfOne = ({ shared, maxConnections }: PoolsOptions): number =>
+  shared ? Math.max(1, Math.floor(maxConnections * 0.75)) : maxConnections
+
 /** When the server has no connection left, the next attempt is made after this time. */
 const RETRY_FULL_MS = 250
 
@@ -41,6 +48,9 @@ export class Pools {
   readonly #waitingPools = new Set<Pool>()
   readonly #letGo = new Map<Pool, () => void>()
   readonly #sweepMs: number
+  readonly #mostOfTenant: number
+  /** Connections of each tenant, also of pools that are closing. */
+  readonly #ofTenant = new Map<string, number>()
   /** Free connections being closed, and for whom. */
   readonly #evicted = new Map<Connection, { readonly pool: Pool; readonly kind: ConnectionKind }>()
   #total = 0
@@ -51,6 +61,7 @@ export class Pools {
 
   constructor(options: PoolsOptions) {
     this.#options = options
+    this.#mostOfTenant = mostOfOne(options)
     this.#sweepMs = Math.max(
       10,
       Math.min(LONGEST_SWEEP_MS, options.idleTimeoutMs / 4, options.sessionIdleMs / 4),
@@ -146,9 +157,9 @@ export class Pools {
   }
 
   #busy(pool: Pool, why: string): Fault {
-    const { database, maxConnections, maxConnectionsPerCredential, discreet } = this.#options
+    const { database, maxConnections, maxConnectionsPerCredential, shared } = this.#options
     const own = `this credential uses ${pool.inUse} of ${maxConnectionsPerCredential} connections`
-    const held = discreet ? own : `${own}, all together ${this.#total} of ${maxConnections}`
+    const held = shared ? own : `${own}, all together ${this.#total} of ${maxConnections}`
     return new Fault('database_busy', `database "${database}" is busy: ${why} (${held})`, { retryAfterS: 1 })
   }
 
@@ -197,13 +208,38 @@ export class Pools {
 
   #hasRoom(pool: Pool): boolean {
     const { maxConnections, maxConnectionsPerCredential } = this.#options
-    return pool.size < maxConnectionsPerCredential && this.#total < maxConnections
+    return (
+      pool.size < maxConnectionsPerCredential &&
+      this.#total < maxConnections &&
+      !this.#isFull(pool.owner.tenant)
+    )
   }
 
-  /** The free connection to close for this pool: an own one where it has its share, otherwise the oldest. */
+  #isFull(tenant: string): boolean {
+    return (this.#ofTenant.get(tenant) ?? 0) >= this.#mostOfTenant
+  }
+
+  #count(tenant: string, by: 1 | -1): void {
+    this.#total += by
+    const count = (this.#ofTenant.get(tenant) ?? 0) + by
+    if (count === 0) this.#ofTenant.delete(tenant)
+    else this.#ofTenant.set(tenant, count)
+  }
+
+  /**
+   * The free connection to close for this pool: one of its own where it has its share, one of its tenant where that has,
+   * otherwise the oldest.
+   */
   #victim(pool: Pool): { readonly pool: Pool; readonly connection: Connection } | null {
     const share = this.#options.maxConnectionsPerCredential
-    const pools = pool.size >= share ? [pool] : this.#pools.values()
+    const { tenant } = pool.owner
+    const all = this.#pools.values()
+    const pools =
+      pool.size >= share
+        ? [pool]
+        : this.#isFull(tenant)
+          ? all.filter(({ owner }) => owner.tenant === tenant)
+          : all
     let victim: { readonly pool: Pool; readonly connection: Connection } | null = null
     for (const pool of pools) {
       const connection = pool.oldestIdle()
@@ -236,12 +272,12 @@ export class Pools {
       },
     }
     pool.openings.add(opening)
-    this.#total += 1
+    this.#count(pool.owner.tenant, 1)
     connecting.connection.then(
       (connection) => {
         pool.openings.delete(opening)
         if (pool.closed) {
-          this.#total -= 1
+          this.#count(pool.owner.tenant, -1)
           connection.close()
           return
         }
@@ -250,7 +286,7 @@ export class Pools {
       },
       (fault: unknown) => {
         pool.openings.delete(opening)
-        this.#total -= 1
+        this.#count(pool.owner.tenant, -1)
         this.#failed(pool, kind, fault)
         this.#serve()
         this.#forgetIfEmpty(pool)
@@ -286,7 +322,7 @@ export class Pools {
   }
 
   #gone(pool: Pool, connection: Connection): void {
-    this.#total -= 1
+    this.#count(pool.owner.tenant, -1)
     this.#evicted.delete(connection)
     if (this.#waitingPools.size > 0) this.#serve()
     this.#forgetIfEmpty(pool)

@@ -109,7 +109,7 @@ export class ServedDatabase {
       idleTimeoutMs: options.idleTimeoutMs,
       acquireTimeoutMs: options.acquireTimeoutMs,
       sessionIdleMs: limits.sessionIdleMs,
-      discreet: this.#tenancy !== null,
+      shared: this.#tenancy !== null,
       onLost: () => {
         this.#lookAgain()
       },

@@ -261,6 +261,56 @@ describe('X8 taking the protection back', () => {
   })
 })
 
+describe('X8 protecting again', () => {
+  it('goes on with the column that was said last, without saying it again', async () => {
+    await here.admin.query(
+      `CREATE TABLE deals (tenant_id text, buyer text); INSERT INTO deals VALUES ('default', 'harbour'), ('harbour', 'default')`,
+    )
+    const mine = 'SELECT tenant_id FROM deals'
+    await here.protect({ shared: ['countries'] })
+    expect(await seen(mine)).toEqual([{ tenant_id: 'harbour' }])
+    await here.protect({ keyColumns: [['deals', 'buyer']] })
+    expect(await seen(mine)).toEqual([{ tenant_id: 'default' }])
+    await here.protect()
+    expect(await seen(mine)).toEqual([{ tenant_id: 'default' }])
+    await here.undo()
+    const { rows } = await here.admin.query(
+      `SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE relname = 'deals'`,
+    )
+    expect(rows).toEqual([{ relrowsecurity: false, relforcerowsecurity: false }])
+  })
+
+  it('shows rows of others at no moment to a tenant that asks all the while', async () => {
+    await here.admin.query('GRANT SELECT ON orders TO PUBLIC')
+    await here.protect({ shared: ['countries'] })
+    const client = await here.as('harbour')
+    let [done, asked] = [false, 0]
+    const asking = (async () => {
+      while (!done) {
+        const { rows } = await client.query('SELECT DISTINCT tenant_id FROM orders')
+        expect(rows).toEqual([{ tenant_id: 'harbour' }])
+        asked += 1
+      }
+    })()
+    for (let times = 0; times < 5; times += 1) await here.protect()
+    done = true
+    await asking
+    expect(asked).toBeGreaterThan(0)
+  })
+})
+
+describe('X8 a foreign server that everybody may use', () => {
+  it('would let tenants read it by tables of their own: the database is not served', async () => {
+    await here.admin.query(
+      `CREATE EXTENSION postgres_fdw; CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw`,
+    )
+    await here.protect({ shared: ['countries'] })
+    expect(await checked()).toBeNull()
+    await here.admin.query('GRANT USAGE ON FOREIGN SERVER elsewhere TO PUBLIC')
+    expect(await checked()).toMatch(/server elsewhere tenants may make foreign tables of it/)
+  })
+})
+
 describe('X8 keys without the tenant', () => {
   it('are named, also those that only carry it along, and what excludes ranges', async () => {
     await here.admin.query(`CREATE EXTENSION btree_gist;

@@ -214,7 +214,7 @@ function switchView(choice: ViewChoice, prefix: string): PlannedStatement[] {
   ]
 }
 
-/** The first note counts: what it says was before Postern. */
+/** The first note counts, what it says was before Postern; but the column is the one that holds from now on. */
 function note(
   relation: RelationFacts,
   prefix: string,
@@ -231,6 +231,6 @@ function note(
   ]
   return (
     `INSERT INTO ${escapeIdentifier(prefix)}.protected_relations (relation, kind, column_name, row_security, forced, security_invoker)\n` +
-    `  VALUES (${values.join(', ')}) ON CONFLICT (relation) DO NOTHING`
+    `  VALUES (${values.join(', ')}) ON CONFLICT (relation) DO ${kind === 'tenant' ? 'UPDATE SET column_name = excluded.column_name' : 'NOTHING'}`
   )
 }

@@ -64,6 +64,9 @@ SELECT 'database', d.datname::text, 'tenants may create schemas in it'
   FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database() AND EXISTS (
     SELECT FROM pg_catalog.aclexplode(d.datacl) x WHERE x.privilege_type = 'CREATE' AND ${isOurs('x.grantee')})
 UNION ALL
+SELECT 'server', f.srvname::text, 'tenants may make foreign tables of it' FROM pg_catalog.pg_foreign_server f
+  WHERE EXISTS (SELECT FROM pg_catalog.aclexplode(f.srvacl) x WHERE x.privilege_type = 'USAGE' AND ${isOurs('x.grantee')})
+UNION ALL
 SELECT 'function', p.oid::pg_catalog.regprocedure::text, 'tenants may call it, and it runs as ' || o.rolname || ', whom no row security holds'
   FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
   JOIN pg_catalog.pg_roles o ON o.oid = p.proowner AND (o.rolsuper OR o.rolbypassrls)

@@ -492,6 +492,30 @@ describe('a database that says it is protected', () => {
     expect(stateOf(harness)).toBe('up')
   })
 
+  it('leaves room for others, however many credentials one tenant makes and sessions it keeps', async () => {
+    const harness = await harnessOf({
+      maxConnections: 4,
+      maxConnectionsPerCredential: 2,
+      acquireTimeoutMs: 300,
+    })
+    for (const [id, session] of [
+      ['a', 's1'],
+      ['a', 's2'],
+      ['b', 's1'],
+    ] as const)
+      expect(await harness.rows(of('harbour', 'admin', id), ORDERS, { session })).toEqual([[2]])
+    for (const id of ['b', 'c'])
+      expect((await faultOf(harness.run(of('harbour', 'admin', id), ORDERS, { session: 's2' }))).code).toBe(
+        'database_busy',
+      )
+    for (const id of ['d', 'e'])
+      expect(await harness.rows(of('default', 'read-only', id), ORDERS)).toEqual([[1], [3]])
+    // Credentials that end leave their places to their own tenant again.
+    harness.lifelines.end('a', 'revoked')
+    await expect.poll(() => harness.databases.status()[0]?.connections).toBeLessThanOrEqual(3)
+    expect(await harness.rows(of('harbour', 'admin', 'c'), ORDERS, { session: 's' })).toEqual([[2]])
+  })
+
   it('tells a caller who finds no connection free nothing of others', async () => {
     const clock = manualClock()
     const harness = await harnessOf({ maxConnections: 1, maxConnectionsPerCredential: 1 }, { clock })
