@@ -284,16 +284,17 @@ describe('X8 protecting again', () => {
     await here.admin.query('GRANT SELECT ON orders TO PUBLIC')
     await here.protect({ shared: ['countries'] })
     const client = await here.as('harbour')
-    let [done, asked] = [false, 0]
+    const protecting = { done: false }
+    let asked = 0
     const asking = (async () => {
-      while (!done) {
+      while (!protecting.done) {
         const { rows } = await client.query('SELECT DISTINCT tenant_id FROM orders')
         expect(rows).toEqual([{ tenant_id: 'harbour' }])
         asked += 1
       }
     })()
     for (let times = 0; times < 5; times += 1) await here.protect()
-    done = true
+    protecting.done = true
     await asking
     expect(asked).toBeGreaterThan(0)
   })
