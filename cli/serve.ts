@@ -4,6 +4,7 @@ import { systemCode } from '../src/lib/system-code.ts'
 import type { Observe } from '../src/observe/observation.ts'
 import type { Command, ExitCode, Given, Invocation } from './command.ts'
 import type * as RunningFile from './running.ts'
+import { terminalIsGone } from './terminal-gone.ts'
 
 export const command: Command = {
   name: 'serve',
@@ -11,7 +12,7 @@ export const command: Command = {
   description:
     'The first start with no credential of any kind issues one admin token and shows it this once. SIGTERM ' +
     'and Ctrl-C finish open requests and stop, a second Ctrl-C stops at once. A changed configuration file is taken over as it ' +
-    'changes, and with SIGHUP.',
+    'changes, and with SIGHUP. Closing its terminal stops it.',
   options: [
     {
       name: 'addr',
@@ -122,18 +123,20 @@ function recordRunning(
  */
 const SAME_INTERRUPT_MS = 300
 
+type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
+
 interface StopSignals {
-  readonly first: Promise<'SIGINT' | 'SIGTERM'>
+  readonly first: Promise<StopSignal>
   /** The person does not want to wait. */
   readonly second: Promise<'again'>
   forget(): void
 }
 
-function stopSignals({ onSignal, clock }: Invocation): StopSignals {
-  const first = Promise.withResolvers<'SIGINT' | 'SIGTERM'>()
+function stopSignals({ onSignal, clock, stdin }: Invocation): StopSignals {
+  const first = Promise.withResolvers<StopSignal>()
   const second = Promise.withResolvers<'again'>()
   let firstAt: number | undefined
-  const heard = (signal: 'SIGINT' | 'SIGTERM') => (): void => {
+  const heard = (signal: StopSignal) => (): void => {
     const now = clock.now()
     if (firstAt === undefined) {
       firstAt = now
@@ -142,7 +145,17 @@ function stopSignals({ onSignal, clock }: Invocation): StopSignals {
       second.resolve('again')
     }
   }
-  const forget = [onSignal('SIGINT', heard('SIGINT')), onSignal('SIGTERM', heard('SIGTERM'))]
+  // Somebody sends SIGHUP to have the configuration read, and the system when a window is closed: nobody sees or stops
+  // what goes on running then. `nohup` puts something else in the place of the terminal.
+  const inTerminal = stdin.isTTY === true
+  const hungUp = heard('SIGHUP')
+  const forget = [
+    onSignal('SIGINT', heard('SIGINT')),
+    onSignal('SIGTERM', heard('SIGTERM')),
+    onSignal('SIGHUP', () => {
+      if (inTerminal && terminalIsGone()) hungUp()
+    }),
+  ]
   return {
     first: first.promise,
     second: second.promise,
