@@ -117,8 +117,8 @@ export function protectionWarnings(facts: ProtectionFacts, planned: Planned): re
     ),
     ...about(
       'unique_key',
-      'these keys do not hold the tenant: a tenant that inserts a value learns whether another one has it. Include the column with the tenant, or use ' +
-        'values that cannot be guessed',
+      'these keys do not hold the tenant: a tenant that inserts a value learns whether another one has it, and can take the numbers that others ' +
+        'would be given next, so that their rows are refused. Include the column with the tenant, or use values that cannot be guessed',
       tables
         .filter(({ table }) => !table.partition)
         .flatMap(({ table, column }) =>
