@@ -52,6 +52,24 @@ export function refuseBeyondGrant(caller: Caller, reach: Reach): Refusal | null 
   return null
 }
 
+/**
+ * A person has every database, server and scope of the tenant. Whoever holds less could otherwise make one, or give one
+ * a password, and sign in as them.
+ */
+export function refuseLessThanAll({ grant }: Caller): Refusal | null {
+  for (const what of ['databases', 'servers', 'scopes'] as const) {
+    const held = grant[what]
+    if (held === 'all') continue
+    return refusal(
+      REFUSED[what],
+      `user.${what}`,
+      `people have all ${what}, and a credential that is bound to some cannot make or change them`,
+      { allowed: `a credential for all ${what}` },
+    )
+  }
+  return null
+}
+
 const REFUSED = {
   databases: 'database_not_allowed',
   servers: 'server_not_allowed',

@@ -5,9 +5,9 @@ import { Secret } from '../../lib/secret.ts'
 import { err, ok } from '../../lib/result.ts'
 import type { ControlPlaneParts } from '../control-plane.ts'
 import { defineRoute, type Route } from '../define-route.ts'
-import { administersTenant, soleTenant } from '../within-grant.ts'
+import { administersTenant, refuseLessThanAll, soleTenant } from '../within-grant.ts'
 import { EMAIL, PASSWORD, TENANT, USER, USERNAME } from './user-schemas.ts'
-import { actingOf } from './users.ts'
+import { actingOf, MAKING_REFUSALS } from './users.ts'
 
 const NEW_TENANT = z.strictObject({
   tenant_id: TENANT.describe('Small letters, digits, - and _'),
@@ -58,6 +58,7 @@ export function tenantRoutes({ people }: ControlPlaneParts): readonly Route[] {
         refusals: [
           'level_too_low',
           'tenant_not_allowed',
+          ...MAKING_REFUSALS,
           'invalid_arguments',
           'conflict',
           'too_many_requests',
@@ -66,6 +67,8 @@ export function tenantRoutes({ people }: ControlPlaneParts): readonly Route[] {
       async ({ caller, body, context }) => {
         const sole = soleTenant(caller)
         if (sole !== undefined) return err(firstTenantOnly('tenant.add', sole))
+        const beyond = refuseLessThanAll(caller)
+        if (beyond) return err(beyond)
         const added = await users.add(
           {
             tenant: body.tenant_id,

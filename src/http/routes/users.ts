@@ -8,7 +8,7 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import type { ControlContext } from '../control-context.ts'
 import type { ControlPlaneParts } from '../control-plane.ts'
 import { defineRoute, type Route } from '../define-route.ts'
-import { administersTenant } from '../within-grant.ts'
+import { administersTenant, refuseLessThanAll } from '../within-grant.ts'
 import { EMAIL, PASSWORD, ROLE, roleOf, TENANT, USER, USERNAME } from './user-schemas.ts'
 
 const NEW_USER = z.strictObject({
@@ -34,6 +34,8 @@ const ADMIN = {
   access: 'admin',
   refusals: ['level_too_low', 'tenant_not_allowed', 'invalid_arguments', 'not_found'],
 } as const
+
+export const MAKING_REFUSALS = ['database_not_allowed', 'server_not_allowed', 'scope_missing'] as const
 
 /** Administration of users, of the caller's own tenant unless the first tenant's administrators name another. */
 export function userRoutes({ people }: ControlPlaneParts): readonly Route[] {
@@ -69,11 +71,13 @@ export function userRoutes({ people }: ControlPlaneParts): readonly Route[] {
         status: 201,
         description: 'The user.',
         reply: z.object({ user_id: z.string(), ...USER.shape }),
-        refusals: [...ADMIN.refusals, 'too_many_requests'],
+        refusals: [...ADMIN.refusals, ...MAKING_REFUSALS, 'too_many_requests'],
       },
       async ({ caller, body, context }) => {
         const tenant = tenantOf(caller, body.tenant_id)
         if (!tenant.ok) return tenant
+        const beyond = refuseLessThanAll(caller)
+        if (beyond) return err(beyond)
         const role = readRole(body)
         if (!role.ok) return role
         const added = await users.add(
@@ -104,11 +108,14 @@ export function userRoutes({ people }: ControlPlaneParts): readonly Route[] {
         status: 200,
         description: 'The user as it is now.',
         reply: USER,
-        refusals: [...ADMIN.refusals, 'too_many_requests'],
+        refusals: [...ADMIN.refusals, ...MAKING_REFUSALS, 'too_many_requests'],
       },
       async ({ caller, params, query, body, context }) => {
         const tenant = tenantOf(caller, query.tenant_id)
         if (!tenant.ok) return tenant
+        // To shut somebody out hands nothing out.
+        const beyond = isOnlyDisabling(body) ? null : refuseLessThanAll(caller)
+        if (beyond) return err(beyond)
         const role = readRole(body)
         if (!role.ok) return role
         const change = {
@@ -161,6 +168,9 @@ function tenantOf(caller: Caller, named: string | undefined): Result<string, Ref
     }),
   )
 }
+
+const isOnlyDisabling = (change: z.infer<typeof CHANGE>): boolean =>
+  change.disabled === true && Object.keys(change).length === 1
 
 function readRole(body: Parameters<typeof roleOf>[0]): Result<Role | undefined, Refusal> {
   const { role, contradicts } = roleOf(body)
