@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { Fault } from './fault.ts'
 import { makeFile } from './make-file.ts'
+import { PlantedLink, refusePlantedLink } from './planted-link.ts'
 import { SEALING_KEY_BYTES } from './seal.ts'
 import { hasCode, systemCode } from './system-code.ts'
 
@@ -18,14 +19,12 @@ const OTHERS = 0o077
 export async function readKeyFile(file: string): Promise<Buffer | null> {
   let handle
   try {
+    refusePlantedLink(file)
     handle = await open(file, constants.O_RDONLY)
   } catch (cause) {
     if (hasCode(cause, 'ENOENT')) return null
-    throw new Fault(
-      'config_invalid',
-      `the key file ${file} cannot be read (${systemCode(cause) ?? 'unknown'})`,
-      { cause },
-    )
+    const why = cause instanceof PlantedLink ? cause.message : (systemCode(cause) ?? 'unknown')
+    throw new Fault('config_invalid', `the key file ${file} cannot be read (${why})`, { cause })
   }
   try {
     // Of the open file, so that what was looked at is what is read.

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, unlink } from 'node:fs/promises'
+import { link, mkdir, open, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { hasCode } from './system-code.ts'
 
@@ -13,8 +13,11 @@ export async function makeFile(file: string, content: Uint8Array): Promise<boole
   const draft = `${file}.${randomBytes(6).toString('hex')}.new`
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    const { uid, gid } = await stat(dirname(file))
     const handle = await open(draft, 'wx', 0o600)
     try {
+      // Made from a root shell, it would be out of reach of the service whose directory it is in.
+      if (process.geteuid?.() === 0) await handle.chown(uid, gid)
       // Whatever the umask takes away.
       await handle.chmod(0o600)
       await handle.writeFile(content)

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
+import { PlantedLink, refusePlantedLink } from '../../lib/planted-link.ts'
 import { hasCode } from '../../lib/system-code.ts'
 
 /** A look at a file that changes with its content: which file it is, how long, when it was changed. */
@@ -40,9 +41,10 @@ export async function stampOf(file: string): Promise<Stamp> {
 export async function readWhole(file: string, longest: number): Promise<FileContent | undefined> {
   let handle: FileHandle
   try {
-    // Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
-    handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    refusePlantedLink(file)
+    handle = await openToRead(file)
   } catch (error) {
+    if (error instanceof PlantedLink) throw new UnfitFile(error.message)
     if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return undefined
     throw error
   }
@@ -65,6 +67,19 @@ export async function readWhole(file: string, longest: number): Promise<FileCont
     return { bytes: bytes.subarray(0, length), stamp }
   } finally {
     await handle.close()
+  }
+}
+
+/** Without O_NONBLOCK, opening a named pipe would wait for a writer for ever. */
+const READING = constants.O_RDONLY | constants.O_NONBLOCK
+
+async function openToRead(file: string): Promise<FileHandle> {
+  try {
+    return await open(file, READING | constants.O_NOFOLLOW)
+  } catch (error) {
+    if (!hasCode(error, 'ELOOP')) throw error
+    refusePlantedLink(file)
+    return await open(file, READING)
   }
 }
 

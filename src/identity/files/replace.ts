@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Fault } from '../../lib/fault.ts'
+import { PlantedLink, refusePlantedLink } from '../../lib/planted-link.ts'
 import { systemCode } from '../../lib/system-code.ts'
 
 /** Links to links to links: more of them than this is a circle. */
@@ -18,6 +19,7 @@ export async function resolveTarget(what: string, file: string): Promise<string>
   let target = file
   try {
     for (let links = 0; links < MOST_LINKS; links += 1) {
+      refusePlantedLink(target)
       const link = await readlink(target).catch(() => undefined)
       if (link === undefined) {
         await mkdir(dirname(target), { recursive: true, mode: 0o700 })
@@ -92,12 +94,14 @@ async function syncDirectory(directory: string): Promise<void> {
 export function cannotWrite(what: string, file: string, error: unknown): Fault {
   const code = systemCode(error) ?? 'unknown error'
   const why =
-    code === 'ENOSPC'
-      ? 'the disk is full'
-      : code === 'EACCES' || code === 'EPERM'
-        ? 'permission denied'
-        : code === 'EROFS'
-          ? 'the file system is read-only'
-          : code
+    error instanceof PlantedLink
+      ? error.message
+      : code === 'ENOSPC'
+        ? 'the disk is full'
+        : code === 'EACCES' || code === 'EPERM'
+          ? 'permission denied'
+          : code === 'EROFS'
+            ? 'the file system is read-only'
+            : code
   return new Fault('data_dir_unusable', `${what} ${file} cannot be written: ${why}`, { cause: error })
 }

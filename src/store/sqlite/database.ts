@@ -1,9 +1,9 @@
 import {
   accessSync,
   chmodSync,
-  chownSync,
   closeSync,
   constants,
+  fchownSync,
   mkdirSync,
   openSync,
   statSync,
@@ -11,6 +11,7 @@ import {
 import { dirname } from 'node:path'
 import BetterSqlite3 from 'better-sqlite3'
 import { Fault } from '../../lib/fault.ts'
+import { PlantedLink, refusePlantedLink } from '../../lib/planted-link.ts'
 import { hasCode, systemCode } from '../../lib/system-code.ts'
 import { sqliteFault } from './faults.ts'
 
@@ -68,6 +69,7 @@ function useWal(database: SqliteDatabase): void {
  */
 export function makePrivateFile(file: string): void {
   try {
+    refusePlantedLink(file)
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
     const there = statSync(file, { throwIfNoEntry: false }) ?? makeFile(file)
     if (there?.isDirectory() === true) throw Object.assign(new Error('a directory'), { code: 'EISDIR' })
@@ -83,22 +85,30 @@ export function makePrivateFile(file: string): void {
 
 function makeFile(file: string): undefined {
   try {
-    closeSync(openSync(file, 'wx', 0o600))
-    ownLikeDirectory(file)
+    const made = openSync(file, 'wx', 0o600)
+    try {
+      ownLikeDirectory(made, file)
+    } finally {
+      closeSync(made)
+    }
   } catch (error) {
     // Another process has just made it, and may have locks on it.
     if (!hasCode(error, 'EEXIST')) throw error
   }
 }
 
-/** Made from a root shell, it would be out of reach of the service whose directory it is in. */
-function ownLikeDirectory(file: string): void {
+/**
+ * Made from a root shell, it would be out of reach of the service whose directory it is in. By its descriptor: whoever has
+ * the directory can put a link under the name meanwhile, and be given what that leads to.
+ */
+function ownLikeDirectory(made: number, file: string): void {
   if (process.geteuid?.() !== 0) return
   const { uid, gid } = statSync(dirname(file))
-  chownSync(file, uid, gid)
+  fchownSync(made, uid, gid)
 }
 
 function reason(error: unknown): string {
+  if (error instanceof PlantedLink) return error.message
   const code = systemCode(error) ?? 'unknown error'
   switch (code) {
     case 'EACCES':
