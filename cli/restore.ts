@@ -21,14 +21,16 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
   const read = await readSettings(invocation, given, 'administer')
   if (!read.ok) return read.error
   const { store, auth } = read.value.settings
-  const [{ restoreBackup }, { bringBackTokenFile }, { restoredText, restoredJson }] = await Promise.all([
-    import('../src/backup/restore.ts'),
-    import('./bring-back-token-file.ts'),
-    import('./restored-shown.ts'),
-  ])
+  const [{ restoreBackup }, { bringBackTokenFile, checkTokenFile }, { restoredText, restoredJson }] =
+    await Promise.all([
+      import('../src/backup/restore.ts'),
+      import('./bring-back-token-file.ts'),
+      import('./restored-shown.ts'),
+    ])
   const restored = await restoreBackup({
     file,
     store,
+    checkTokenFile,
     force: given.flag('force'),
     now: invocation.clock.now(),
     principal: `local:${accountName()}`,

@@ -48,7 +48,8 @@ async function clearLeftovers(directory: string, before: string): Promise<void> 
     if (!name.startsWith(before) || !name.endsWith(SUFFIX)) continue
     const pid = Number(name.slice(before.length, -SUFFIX.length))
     if (Number.isSafeInteger(pid) && (pid === process.pid || !isAlive(pid)))
-      await unlink(join(directory, name))
+      // One of another user, in a directory that all share, stays: it is not in the way.
+      await unlink(join(directory, name)).catch(() => undefined)
   }
 }
 

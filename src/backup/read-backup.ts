@@ -28,6 +28,12 @@ export class BackupDamaged extends Error {}
 
 const PAGE_ROWS = 500
 
+/** Many rows, or a few long ones. Bytes, some of them guessed: text has at least one for a character. */
+const PAGE_BYTES = 8 * 1_024 * 1_024
+
+/** No value that Postern keeps comes near; of a crafted file, one could be a gigabyte. */
+const LONGEST_VALUE_BYTES = 16 * 1_024 * 1_024
+
 const unusable = (file: string, why: string): BackupProblem =>
   backupProblem('backup_unusable', `${file} ${why}; nothing was changed`)
 
@@ -63,8 +69,10 @@ async function openChecked(
 ): Promise<Result<OpenBackup, BackupProblem>> {
   if (database.pragma('application_id', { simple: true }) !== APPLICATION_ID)
     return err(unusable(file, 'is no backup of Postern'))
-  const kept = database.prepare('select text, digest from backup_manifest').get() as
-    { readonly text: string; readonly digest: string } | undefined
+  if (!isPlain(database)) return err(damagedBackup(file))
+  const kept = database
+    .prepare(`select text, digest from backup_manifest where octet_length(text) <= ${LONGEST_VALUE_BYTES}`)
+    .get() as { readonly text: string; readonly digest: string } | undefined
   const manifest = kept && readManifest(kept.text, kept.digest)
   if (!kept || manifest === undefined) return err(damagedBackup(file))
   if (manifest === 'newer' || manifest.schema_version > LATEST_VERSION)
@@ -84,6 +92,36 @@ async function openChecked(
   })
 }
 
+/**
+ * Tables alone, as Postern makes them. Reading a view, a virtual table or a derived column is running what somebody else
+ * wrote, which need not ever end; and a file that is restored may come from anywhere.
+ */
+function isPlain(database: BetterSqlite3.Database): boolean {
+  const odd = database
+    .prepare<[], number>(
+      `select (select count(*) from sqlite_master where type not in ('table', 'index'))
+        + (select count(*) from pragma_table_list where schema = 'main' and type <> 'table')`,
+    )
+    .pluck()
+    .get()
+  return odd === 0
+}
+
+/** The columns as they are stored: none of them is derived from others. */
+function areStored(database: BetterSqlite3.Database, { name, columns }: StoredTable): boolean {
+  const stored = database
+    .prepare<[string], string>('select name from pragma_table_xinfo(?) where hidden = 0')
+    .pluck()
+    .all(name)
+  return columns.every((column) => stored.includes(column))
+}
+
+const bytesOf = (row: RowValues): number =>
+  row.reduce<number>(
+    (sum, value) => sum + (typeof value === 'string' || value instanceof Uint8Array ? value.length : 8),
+    0,
+  )
+
 function* checkedRows(
   database: BetterSqlite3.Database,
   table: StoredTable,
@@ -91,22 +129,36 @@ function* checkedRows(
 ): Generator<readonly RowValues[]> {
   const { name, columns } = table
   const expected = manifest.tables.find((one) => one.name === name)
+  if (!expected || !reading(() => areStored(database, table))) throw new BackupDamaged()
   const seen = new RowsDigest(table)
+  // A row that is too long is left out, and missed when rows are counted.
+  const short = columns.map((column) => `ifnull(octet_length("${column}"), 0) <= ${LONGEST_VALUE_BYTES}`)
   const rows = reading(() =>
     database
-      .prepare<[], RowValues>(`select "${columns.join('", "')}" from "${name}" order by rowid`)
+      .prepare<[], RowValues>(
+        `select "${columns.join('", "')}" from "${name}" where ${short.join(' and ')} order by rowid`,
+      )
       .raw()
       .iterate(),
   )
   let page: RowValues[] = []
+  let pageBytes = 0
+  let read = 0
   try {
     for (;;) {
       const { value, done } = reading(() => rows.next())
-      if (done !== true) page.push(value)
-      if (page.length === PAGE_ROWS || (done === true && page.length > 0)) {
+      if (done !== true) {
+        page.push(value)
+        pageBytes += bytesOf(value)
+        read += 1
+        if (read > expected.rows) throw new BackupDamaged()
+      }
+      const isFull = page.length === PAGE_ROWS || pageBytes >= PAGE_BYTES
+      if (isFull || (done === true && page.length > 0)) {
         seen.add(page)
         yield page
         page = []
+        pageBytes = 0
       }
       if (done === true) break
     }
@@ -115,14 +167,20 @@ function* checkedRows(
     rows.return?.()
   }
   const { rows: count, digest } = seen.end()
-  if (count !== expected?.rows || digest !== expected.digest) throw new BackupDamaged()
+  if (count !== expected.rows || digest !== expected.digest) throw new BackupDamaged()
 }
 
 function checkedTokenFile(database: BetterSqlite3.Database, { files }: Manifest): string | null {
   const expected = files.find(({ name }) => name === 'token-file')
   if (!expected) return null
   const content = reading(() =>
-    database.prepare<[], string>(`select content from backup_files where name = 'token-file'`).pluck().get(),
+    database
+      .prepare<[], string>(
+        `select content from backup_files
+          where name = 'token-file' and octet_length(content) <= ${LONGEST_VALUE_BYTES}`,
+      )
+      .pluck()
+      .get(),
   )
   if (typeof content !== 'string' || sha256Hex(content) !== expected.digest) throw new BackupDamaged()
   return content

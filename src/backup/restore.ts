@@ -28,6 +28,8 @@ export interface RestoreOptions {
   /** Absolute path of the backup. */
   readonly file: string
   readonly store: StoreOptions
+  /** Throws for what is no token file: a file that comes back must be one that a gateway starts with. */
+  readonly checkTokenFile: (text: string) => void
   /** Replaces a store that holds something. */
   readonly force: boolean
   /** Milliseconds since the epoch. */
@@ -63,6 +65,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<Result<Res
   try {
     // Before the store is touched: it is small, and half of what a restore brings back.
     const tokenFile = backup.tokenFile()
+    if (tokenFile !== null && !isFit(tokenFile, options)) return err(damagedBackup(options.file))
     const replaced = await replaceStore(options.store, async (replacement) => ({
       ...(await replace(replacement, backup, options)),
       tokenFile,
@@ -74,6 +77,15 @@ export async function restoreBackup(options: RestoreOptions): Promise<Result<Res
     throw error
   } finally {
     backup.close()
+  }
+}
+
+function isFit(tokenFile: string, { checkTokenFile }: RestoreOptions): boolean {
+  try {
+    checkTokenFile(tokenFile)
+    return true
+  } catch {
+    return false
   }
 }
 
