@@ -40,7 +40,15 @@ export const command: Command = {
       if (wrong !== null) {
         return invocation.fail({ code: 'invalid_answer' satisfies CliCode, message: wrong })
       }
-      const record = await credentials.put({ tenant: tenantOf(given), principal, server: name }, value.value)
+      const tenant = tenantOf(given)
+      const record = await credentials.put({ tenant, principal, server: name }, value.value)
+      if (!record) {
+        return invocation.refuse({
+          code: 'conflict',
+          rule: 'upstream_credential',
+          message: `the tenant "${tenant}" was deleted`,
+        })
+      }
       const { printable } = await import('./text.ts')
       invocation.answer(
         credentialJson(record),

@@ -53,7 +53,7 @@ export async function withCredentials(
           list: (filter) => stored.list(filter),
           async put(place, value) {
             const kept = await stored.put(place, value)
-            record('server.credential.set_for', place)
+            if (kept) record('server.credential.set_for', place)
             return kept
           },
           async remove(place) {

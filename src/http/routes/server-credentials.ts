@@ -226,6 +226,8 @@ async function keep(
   const wrong = checkCredential(where, value)
   if (wrong !== null) return err(refusal('invalid_arguments', 'upstream_credential', wrong))
   const record = await credentials.put(place, new Secret(value))
+  if (!record)
+    return err(refusal('conflict', 'upstream_credential', `the tenant "${place.tenant}" was deleted`))
   return ok({ status: 200, body: recordJson(record), target: targetOf(place) })
 }
 

@@ -154,8 +154,12 @@ export function userRoutes({ people }: ControlPlaneParts): readonly Route[] {
 }
 
 /** A user is looked at again in the transaction; a token is none, and cannot be deleted from under itself. */
-export const actingOf = ({ principal, credential }: Caller, { remoteAddress }: ControlContext): Acting => ({
+export const actingOf = (
+  { principal, credential, grant }: Caller,
+  { remoteAddress }: ControlContext,
+): Acting => ({
   userId: credential.kind === 'jwt' ? principal.id : null,
+  tenant: grant.tenant,
   address: remoteAddress,
 })
 

@@ -10,10 +10,12 @@ import { userRefusal, type UserRefusal } from './user-refusal.ts'
  */
 export async function refuseActing(
   db: Kysely<StoreSchema>,
-  { userId }: Acting,
+  { userId, tenant }: Acting,
 ): Promise<UserRefusal | undefined> {
   if (userId === null) return undefined
   const row = await findUserById(db, userId)
-  if (row && row.deletedAt === null && row.disabledAt === null && row.level === 'admin') return undefined
+  const isThere = row !== undefined && row.deletedAt === null && row.disabledAt === null
+  // A sign-in with a provider can have moved them to another tenant meanwhile.
+  if (isThere && row.level === 'admin' && (tenant === undefined || row.tenant === tenant)) return undefined
   return userRefusal('level_too_low', 'level', 'level admin is needed, and this user has it no more')
 }

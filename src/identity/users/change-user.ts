@@ -40,7 +40,7 @@ export function changeUser(places: UserPlaces): Users['change'] {
     const names = [before.name, email.value ?? before.email ?? '']
     const hash = change.password && (await hashNewPassword(places, change.password, names, acting.address))
     if (hash?.ok === false) return hash
-    const written = await writeUser(places, id, acting, async (row, trx, revision) => {
+    const written = await writeUser(places, before, acting, async (row, trx, revision) => {
       if (hash && (await listUserIdentities(trx, id, 1)).length > 0) return err(withProvider())
       const next = apply(row, change, email.value, hash?.value, places.clock.now(), revision)
       if (next.email !== null && next.email !== row.email) {
@@ -59,7 +59,7 @@ export function removeUser(places: UserPlaces): Users['remove'] {
     const before = await findIn(places, id, tenant)
     if (!before) return err(noSuchUser())
     if (acting.userId === id) return err(oneself('delete'))
-    const written = await writeUser(places, id, acting, (row, _, revision) =>
+    const written = await writeUser(places, before, acting, (row, _, revision) =>
       ok({
         ...row,
         nameShape: null,
@@ -77,7 +77,7 @@ export function removeUser(places: UserPlaces): Users['remove'] {
 /** Writes what becomes of a user, unless the user or who acts is no more, and acts on it at once. */
 async function writeUser(
   places: UserPlaces,
-  id: string,
+  { id, tenant }: UserRow,
   acting: Acting,
   become: (
     row: UserRow,
@@ -89,7 +89,8 @@ async function writeUser(
     const refused = await refuseActing(trx, acting)
     if (refused) return err(refused)
     const row = await findUserById(trx, id)
-    if (!row || row.deletedAt !== null) return err(noSuchUser())
+    // Of the tenant still in which the caller found them: a sign-in with a provider moves people.
+    if (!row || row.deletedAt !== null || row.tenant !== tenant) return err(noSuchUser())
     const next = await become(row, trx, revision)
     if (next.ok) await updateUser(trx, next.value)
     return next

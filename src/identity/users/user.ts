@@ -61,6 +61,8 @@ export interface RemovedTenant extends Tenant {
 export interface Acting {
   /** The id of a user; `null` for somebody who is none: a token, the command line. */
   readonly userId: string | null
+  /** Of which that user is an administrator. */
+  readonly tenant?: string
   /** Where the request comes from, for fairness among those that wait. */
   readonly address?: string
 }

@@ -110,8 +110,8 @@ describe.each([
     await credentials.put(placeOf(elsewhere), new Secret('two'))
     await new Promise((resolve) => setTimeout(resolve, 5))
     const second = await credentials.put(placeOf(alice), new Secret('three'))
-    expect(second.createdAt).toBe(first.createdAt)
-    expect(second.updatedAt).toBeGreaterThan(first.updatedAt)
+    expect(second?.createdAt).toBe(first?.createdAt)
+    expect(second?.updatedAt).toBeGreaterThan(first?.updatedAt ?? Infinity)
     const list = await credentials.list({ server: 'wiki' })
     expect(list.map(({ tenant, principal }) => [tenant, principal])).toEqual([
       ['acme', alice.principal.id],

@@ -6,6 +6,7 @@ import { Secret } from '../../lib/secret.ts'
 import type { Observe } from '../../observe/observation.ts'
 import { readRevisions } from '../../store/changes.ts'
 import type { Store } from '../../store/open.ts'
+import { isDeletedTenant } from '../../store/tenants.ts'
 import {
   findUpstreamCredential,
   listUpstreamCredentials,
@@ -125,18 +126,21 @@ export class StoredCredentials implements UserCredentials {
   }
 
   /**
-   * Keeps a credential in place of the one before. Resolves when the old one is not used any more.
+   * Keeps a credential in place of the one before. Resolves when the old one is not used any more; with `null`, keeping
+   * nothing, where the tenant was deleted, which took what it had left: nobody would ever take this away again.
    *
    * @throws Fault `config_invalid`, `data_dir_unusable`, `store_unavailable`
    */
-  async put(place: CredentialPlace, value: Secret): Promise<CredentialRecord> {
+  async put(place: CredentialPlace, value: Secret): Promise<CredentialRecord | null> {
     const { store, clock } = this.#parts
     const sealed = (await this.#key()).seal(value.reveal(), partsOf(place))
-    const row = await store.change(TOPIC, (trx, revision) =>
-      putUpstreamCredential(trx, pick(place), sealed, clock.now(), revision),
+    const row = await store.change(TOPIC, async (trx, revision) =>
+      (await isDeletedTenant(trx, place.tenant))
+        ? null
+        : await putUpstreamCredential(trx, pick(place), sealed, clock.now(), revision),
     )
     await this.#refresh()
-    return recordOf(row)
+    return row && recordOf(row)
   }
 
   /** Answers whether there was one. Needs no key. */
