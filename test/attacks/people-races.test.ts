@@ -91,8 +91,7 @@ async function open(newStore: () => Promise<StoreOptions>, memoryKb = 64): Promi
   closers.push(() => identity.close())
   const { people } = identity
   if (!people) throw new Error('nobody signs in')
-  for (const tenant of ['acme', 'globex'])
-    expect((await people.users.addTenant(tenant)).ok).toBe(true)
+  for (const tenant of ['acme', 'globex']) expect((await people.users.addTenant(tenant)).ok).toBe(true)
   return {
     identity: { ...identity, people },
     store: real,
