@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import BetterSqlite3 from 'better-sqlite3'
@@ -39,5 +39,27 @@ it('waits for the write lock of another connection without SQLite waiting on the
   } finally {
     other.close()
     await store.close()
+  }
+})
+
+it('says that the file is damaged, and what to do, whatever part of it is', async () => {
+  const file = join(dir, 'store.db')
+  await (await openSqliteStore(file, systemClock, () => undefined)).close()
+  const whole = await readFile(file)
+  const reader = new BetterSqlite3(file, { readonly: true })
+  const tables = reader
+    .prepare<[], { name: string; page: number }>('select name, rootpage as page from sqlite_master')
+    .all()
+  const pageBytes = Number(reader.pragma('page_size', { simple: true }))
+  reader.close()
+  for (const name of ['schema_migrations', 'changes']) {
+    const { page = 0 } = tables.find((one) => one.name === name) ?? {}
+    const damaged = Buffer.from(whole)
+    damaged.fill(0xa5, (page - 1) * pageBytes, page * pageBytes)
+    await writeFile(file, damaged)
+    await expect(
+      openSqliteStore(file, systemClock, () => undefined),
+      name,
+    ).rejects.toThrow('the file is damaged: restore a backup')
   }
 })

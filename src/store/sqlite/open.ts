@@ -9,6 +9,7 @@ import type { Store } from '../store.ts'
 import type { StoreSchema } from '../schema.ts'
 import { openSqliteDatabase } from './database.ts'
 import { sqliteDialect } from './driver.ts'
+import { sqliteFault } from './faults.ts'
 import { SqliteFeed } from './feed.ts'
 
 export async function openSqliteStore(file: string, clock: Clock, observe: Observe): Promise<Store> {
@@ -29,7 +30,8 @@ export async function openSqliteStore(file: string, clock: Clock, observe: Obser
     feed = new SqliteFeed(file, announcer, clock, observe)
   } catch (error) {
     await db.destroy()
-    throw error
+    // The feed reads past the driver, which is what turns errors into faults: a damaged file shows there first.
+    throw sqliteFault(error, file)
   }
   const opened = feed
   return {
