@@ -39,7 +39,10 @@ const PROBE_MS = 2_000
 
 const OTHER_PATH = 'names are looked for in other schemas than when it was opened'
 
-/** Statements that leave the catalogue as it is; after any other write, it is read again. */
+/**
+ * Statements that leave the catalogue as it is; after any other write, it is read again. A tenant can make nothing that
+ * another session would find, so that in a protected database nobody waits for the catalogue because of what one did.
+ */
 const KEEPS_CATALOGUE = new Set([
   'SelectStmt',
   'InsertStmt',
@@ -344,7 +347,8 @@ export class ServedDatabase {
       durationMs,
       ...(long ? { silenceMs: statementTimeoutMs } : {}),
     })
-    if (access === 'write' && !KEEPS_CATALOGUE.has(judged.statement)) this.#catalogue.outdate()
+    if (access === 'write' && this.#tenancy === null && !KEEPS_CATALOGUE.has(judged.statement))
+      this.#catalogue.outdate()
     return rows.ok
       ? ok({ answered: rows.value, facts: await this.#facts(rows.value, access, durationMs) })
       : rows

@@ -102,7 +102,7 @@ const TYPES = list(
    LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
    LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
    LEFT JOIN pg_catalog.pg_class ec ON ec.oid = e.typrelid
-   WHERE t.oid < 16384 OR (
+   WHERE t.oid < 16384 OR (n.nspname !~ '^pg_temp_' AND
      (c.oid IS NULL OR c.relkind = 'c' OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384))
      AND (ec.oid IS NULL OR ec.relkind = 'c' OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a
@@ -134,7 +134,10 @@ const onlyOwnPolicies = (prefix: string): string => {
           AND NOT coalesce(pn.nspname = ${schema} AND p.proname = 'tenant', false))))`
 }
 
-/** `unplain` are the tables above something that is not a heap: a foreign partition makes its parent foreign, too. */
+/**
+ * Without temporary ones, of which a session can make very many: no other can reach them, and it is judged when it makes them.
+ * `unplain` are the tables above something that is not a heap: a foreign partition makes its parent foreign, too.
+ */
 const relations = (rowSecurity: string): string => `WITH RECURSIVE unplain(oid) AS (
     SELECT c.oid FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam
      WHERE c.relkind = 'f' OR (c.relkind IN ('r', 'm') AND coalesce(a.amname, '') <> 'heap')
@@ -147,7 +150,7 @@ const relations = (rowSecurity: string): string => `WITH RECURSIVE unplain(oid) 
      'columnTypes', CASE WHEN c.oid < 16384 THEN '{}' ELSE ARRAY(SELECT DISTINCT a.atttypid::int8 FROM pg_catalog.pg_attribute a
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384) END`,
     `pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname <> 'pg_toast'`,
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname <> 'pg_toast' AND c.relpersistence <> 't'`,
   )}`
 
 export const CATALOGUE_QUERIES = {

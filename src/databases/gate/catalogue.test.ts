@@ -28,6 +28,14 @@ describe('loadGateCatalogue', () => {
     expect((await loadGateCatalogue(query, second)).fingerprint).not.toBe(second.fingerprint)
   })
 
+  it('leaves temporary objects out, of which one session can make very many', async () => {
+    await client.query(`CREATE TEMP TABLE passing (n int); CREATE TEMP VIEW passed AS SELECT n FROM passing;
+      CREATE TYPE pg_temp.pair AS (a int); CREATE DOMAIN pg_temp.small AS int; CREATE DOMAIN tall AS int`)
+    const { relations, types } = await loadGateCatalogue(query)
+    expect(['passing', 'passed'].filter((name) => relations.has(name))).toEqual([])
+    expect(['pair', 'small', 'tall'].filter((name) => types.has(name))).toEqual(['tall'])
+  })
+
   it('reads a server whose object numbers have passed 2^31', async () => {
     await client.query('SET allow_system_table_mods = on')
     await client.query(

@@ -492,6 +492,18 @@ describe('a database that says it is protected', () => {
     expect(stateOf(harness)).toBe('up')
   })
 
+  it('is not looked at again because of what a tenant does, for which all would wait', async () => {
+    const clock = manualClock()
+    const harness = await harnessOf({}, { clock })
+    const ddl = '/* write ddl */ CREATE TEMP TABLE mine AS SELECT n FROM orders'
+    expect((await harness.run(of('harbour', 'admin'), ddl, { session: 's' })).ok).toBe(true)
+    await here.admin.query('GRANT SELECT ON secrets TO PUBLIC')
+    expect(await harness.rows(of('default'), ORDERS)).toEqual([[1], [3]])
+    expect(await harness.rows(of('harbour', 'admin'), 'SELECT n FROM mine', { session: 's' })).toEqual([[2]])
+    clock.advance(11_000)
+    expect((await faultOf(harness.run(of('default'), ORDERS))).code).toBe('database_unavailable')
+  })
+
   it('leaves room for others, however many credentials one tenant makes and sessions it keeps', async () => {
     const harness = await harnessOf({
       maxConnections: 4,
