@@ -102,7 +102,10 @@ interface Summary {
     readonly port: number
     readonly database: string
     readonly user: string
+    /** Every caller as a role of their own tenant. */
+    readonly protected: boolean
   }[]
+  readonly providers: readonly { readonly name: string; readonly issuer: string }[]
   readonly mcp_servers: readonly {
     readonly name: string
     readonly transport: string
@@ -130,13 +133,15 @@ async function summary({ settings, file, dialect, warnings }: ReadSettings): Pro
     authentication: settings.auth.enabled,
     tokens: settings.auth.tokens.map(({ name }) => name),
     token_file: settings.auth.tokenFile,
-    databases: settings.databases.map(({ name, host, port, database, user }) => ({
+    databases: settings.databases.map(({ name, host, port, database, user, tenancy }) => ({
       name,
       host,
       port,
       database,
       user,
+      protected: tenancy !== null,
     })),
+    providers: settings.auth.oidc.map(({ name, issuer }) => ({ name, issuer })),
     mcp_servers: settings.mcpServers.map(({ name, reach, rules }) => ({
       name,
       transport: reach.kind === 'stdio' ? 'stdio' : reach.transport,
@@ -160,6 +165,9 @@ function summaryLines(shown: Summary, { style }: Invocation): readonly string[] 
     ['Data', shown.data_dir],
     ['Store', shown.store],
     ['Authentication', shown.authentication ? 'on' : 'off'],
+    ...shown.providers.map(
+      ({ name, issuer }, at) => [at === 0 ? 'Providers' : '', `${name}: ${issuer}`] as const,
+    ),
     [
       'Tokens',
       shown.tokens.length === 0
@@ -170,10 +178,10 @@ function summaryLines(shown: Summary, { style }: Invocation): readonly string[] 
     ...(shown.databases.length === 0
       ? [['Databases', 'none'] as const]
       : shown.databases.map(
-          ({ name, host, port, database, user }, at) =>
+          ({ name, host, port, database, user, protected: isProtected }, at) =>
             [
               at === 0 ? 'Databases' : '',
-              `${name}${at === 0 ? ' (default)' : ''}: ${database} on ${host}:${port} as ${user}`,
+              `${name}${at === 0 ? ' (default)' : ''}: ${database} on ${host}:${port} as ${user}${isProtected ? ', protected' : ''}`,
             ] as const,
         )),
     ...shown.mcp_servers.map(

@@ -110,6 +110,28 @@ describe('config check', () => {
     expect(JSON.stringify(document)).not.toContain('hunter2')
   })
 
+  it('says which providers sign people in, and which databases are protected', async () => {
+    const file = join(dir, 'p.yaml')
+    await writeFile(
+      file,
+      `server: {baseUrl: "https://gate.example.com"}
+auth: {oidc: {company: {issuer: "https://login.example.com/realm", clientId: postern, clientSecret: hunter2, roles: {reader: [staff]}}}}
+databases: [{name: shop, url: "postgres://reader@h/d", tenancy: {}}, {name: plain, url: "postgres://reader@h/e"}]
+`,
+      { mode: 0o600 },
+    )
+    const { out } = await run(check, ['--config', file])
+    expect(out).toMatch(/Providers +company: https:\/\/login\.example\.com\/realm\n/)
+    expect(out).toContain('shop (default): d on h:5432 as reader, protected\n')
+    expect(out).toContain('plain: e on h:5432 as reader\n')
+    const { document } = await run(check, ['--config', file, '--json'])
+    expect(document).toMatchObject({
+      providers: [{ name: 'company', issuer: 'https://login.example.com/realm' }],
+      databases: [{ protected: true }, { protected: false }],
+    })
+    expect(out + JSON.stringify(document)).not.toContain('hunter2')
+  })
+
   it('names every problem at once', async () => {
     const file = join(dir, 'p.yaml')
     await writeFile(file, 'sever: {}\nlog: {level: loud}\nauth: {tokens: {a: $env:NOT_SET}}\n')
