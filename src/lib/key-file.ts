@@ -34,13 +34,13 @@ export async function readKeyFile(file: string): Promise<Buffer | null> {
       throw new Fault(
         'config_invalid',
         `others than its owner can use the key file ${file} (mode ${found}): run chmod 600 ${file}; ` +
-          'if it may have been read already, remove it, have the credentials of principals left anew and protect databases anew',
+          'if it may have been read already, remove it, have the credentials of principals left anew, and take back the protection of databases (postern database protect NAME --undo), then protect them anew',
       )
     }
     if (size !== SEALING_KEY_BYTES) {
       throw new Fault(
         'config_invalid',
-        `the key file ${file} has ${size} bytes instead of ${SEALING_KEY_BYTES}: bring it back from a backup`,
+        `the key file ${file} has ${size} bytes instead of ${SEALING_KEY_BYTES}: bring it back from your copy of it (no backup of Postern holds it)`,
       )
     }
     const key = Buffer.alloc(SEALING_KEY_BYTES)

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -132,6 +132,28 @@ describe('postern database protect', () => {
       'database.protect done shop',
       'database.protect done shop',
     ])
+  })
+
+  it('taken back and protected anew after the key was lost, leaves no role that the old key opens', async () => {
+    const logins = async (): Promise<readonly string[]> => {
+      const named = 'SELECT rolname AS name FROM pg_roles WHERE rolcanlogin AND starts_with(rolname, $1)'
+      const { rows } = await admin.query<{ name: string }>(named, [prefix])
+      return rows.map(({ name }) => name).toSorted()
+    }
+    const run = async (...args: string[]): Promise<void> => {
+      expect((await protect(['shop', ...args, '--apply', '--yes'])).code).toBe(0)
+    }
+    await run('--shared', 'countries')
+    const first = await logins()
+    rmSync(join(dir, 'data', 'secret.key'))
+    await run('--undo')
+    expect(await logins()).toEqual([])
+    await run('--shared', 'countries')
+    expect(await rowsOf('harbour')).toEqual([{ n: 2 }])
+    expect(await logins()).toHaveLength(first.length)
+    expect((await logins()).filter((name) => first.includes(name))).toEqual([])
+    await run('--undo')
+    expect(await snapshotOf(admin, prefix)).toEqual(before)
   })
 
   it('can be run with psql instead: the printed text does the same', async () => {
