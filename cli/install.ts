@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { systemCode } from '../src/lib/system-code.ts'
 import type { Command, ExitCode, Given, Invocation } from './command.ts'
 import type { InstalledFile } from './installed-files.ts'
+import { ForeignPlace } from './refuse-foreign-place.ts'
 import { columns } from './text.ts'
 
 export const command: Command = {
@@ -66,6 +67,7 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
   const at = (path: string): string => (root === null ? path : join(root, path))
   let files: readonly InstalledFile[]
   try {
+    await refuseForeign(at, root)
     files = await writeFiles(at)
   } catch (error) {
     return invocation.fail(notWritten(error, at(INSTALLED.directory)))
@@ -91,6 +93,18 @@ async function run(invocation: Invocation, given: Given): Promise<ExitCode> {
 }
 
 type Place = (path: string) => string
+
+/** Before anything is written. */
+async function refuseForeign(at: Place, root: string | null): Promise<void> {
+  const [{ refuseForeignOwner, refuseForeignPlace }, { INSTALLED }, { existsSync }] = await Promise.all([
+    import('./refuse-foreign-place.ts'),
+    import('./unit-file.ts'),
+    import('node:fs'),
+  ])
+  for (const path of [INSTALLED.unit, INSTALLED.config, INSTALLED.secret, INSTALLED.dataDir])
+    await refuseForeignPlace(at(path), root)
+  if (existsSync(at(INSTALLED.directory))) await refuseForeignOwner(at(INSTALLED.directory))
+}
 
 async function writeFiles(at: Place): Promise<readonly InstalledFile[]> {
   const [{ putDirectory, putOnce }, { INSTALLED }, { startingFile }] = await Promise.all([
@@ -119,6 +133,7 @@ async function writeUnit(
 }
 
 function notWritten(error: unknown, place: string): { readonly code: string; readonly message: string } {
+  if (error instanceof ForeignPlace) return { code: 'file_not_written', message: error.message }
   const code = systemCode(error)
   if (code === undefined) throw error
   const path = error instanceof Error && 'path' in error ? String(error.path) : place

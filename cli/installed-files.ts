@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, lstat, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { chmod, lstat, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** What became of one file of an installation. */
@@ -31,9 +32,16 @@ export async function putOnce(path: string, content: string | Buffer, mode: numb
     return { path, did: 'written' }
   }
   if (!found.isFile() || (found.mode & OTHERS) === 0) return { path, did: 'kept' }
-  await chmod(path, found.mode & 0o7777 & ~OTHERS)
-  const was = (found.mode & 0o7777).toString(8).padStart(4, '0')
-  return { path, did: 'updated', note: `was open to every user (mode ${was}), and is no more` }
+  // By its descriptor: a link that takes its place meanwhile is not followed.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    const { mode: before } = await handle.stat()
+    await handle.chmod(before & 0o7777 & ~OTHERS)
+    const was = (before & 0o7777).toString(8).padStart(4, '0')
+    return { path, did: 'updated', note: `was open to every user (mode ${was}), and is no more` }
+  } finally {
+    await handle.close()
+  }
 }
 
 /** A file that is written anew whenever it differs. */
@@ -59,7 +67,7 @@ async function create(path: string, content: string | Buffer, mode: number): Pro
     await handle.writeFile(content)
     await handle.sync()
     // A directory with a group of its own gives it to what is made in it.
-    if (process.geteuid?.() === 0) await chown(path, 0, 0)
+    if (process.geteuid?.() === 0) await handle.chown(0, 0)
     await handle.chmod(mode)
   } catch (error) {
     await rm(path, { force: true })

@@ -68,7 +68,12 @@ async function removeIfStale(lock: string): Promise<void> {
 
 /** True when the process that made the lock ran on this host and is gone. */
 async function isOrphan(lock: string): Promise<boolean> {
-  const match = /^(\S+) (\d+)\n$/.exec(await readFile(lock, 'utf8'))
+  // That of a root shell cannot be read by the service: it waits, as for any other that is held.
+  const text = await readFile(lock, 'utf8').catch((error: unknown) => {
+    if (hasCode(error, 'EACCES')) return ''
+    throw error
+  })
+  const match = /^(\S+) (\d+)\n$/.exec(text)
   if (match?.[1] !== hostname()) return false
   return !isAlive(Number(match[2]))
 }
