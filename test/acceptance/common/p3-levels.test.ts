@@ -47,7 +47,7 @@ const reset = (): Promise<unknown> =>
     INSERT INTO part_prices VALUES (1, 0.10); SELECT setval('tickets', 1, false)
   `)
 
-/** Everything a write could change, read past the gateway. */
+/** Everything a write could change, read past the gateway. Roles and locks of the server are other test files' as well. */
 async function state(): Promise<unknown> {
   const { rows } = await owner.query(`
     SELECT (SELECT string_agg(p::text, ' ' ORDER BY id) FROM parts p) AS parts,
@@ -55,9 +55,10 @@ async function state(): Promise<unknown> {
       (SELECT last_value::text || is_called FROM tickets) AS tickets,
       (SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace) AS relations,
       (SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE pronamespace = 'public'::regnamespace) AS functions,
-      (SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles) AS roles,
+      (SELECT count(*) FROM pg_roles WHERE rolname = 'intruder') AS roles,
       (SELECT count(*) FROM pg_largeobject_metadata) AS objects,
-      (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') AS locks
+      (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS locks
   `)
   return rows[0]
 }
