@@ -12,7 +12,9 @@ let people: PeopleRoom
 let victim: string
 const bound: Record<string, string> = {}
 beforeAll(async () => {
-  people = await openPeopleRoom('sqlite')
+  people = await openPeopleRoom('sqlite', {
+    mcpServers: { vault: { command: 'cat', userCredential: { env: 'VAULT_TOKEN' } } },
+  })
   ;({ id: victim } = await people.add('victim', '--admin'))
   for (const [what] of BOUND) {
     const issued = await people.api('/admin/tokens', people.admin, {
@@ -67,4 +69,15 @@ describe.each(BOUND)('an administrator who is bound to some %s', (what, code) =>
     expect((await ask(`/admin/users/${id}`, 'PATCH', { disabled: true })).status).toBe(200)
     expect((await people.login(`leaver-${what}`)).status).toBe(401)
   })
+})
+
+it('an administrator who is bound to some servers leaves and takes no credential for another one', async () => {
+  const path = '/admin/servers/vault/credentials/victim'
+  const value = 'what-others-would-act-with'
+  const put = (token: string) => people.api(path, token, { method: 'PUT', json: { value } })
+  const refused = { status: 403, body: { code: 'server_not_allowed' } }
+  expect(await put(bound['servers'] ?? '')).toMatchObject(refused)
+  expect((await put(people.admin)).status).toBe(200)
+  expect(await people.api(path, bound['servers'] ?? '', { method: 'DELETE' })).toMatchObject(refused)
+  expect((await people.api(path, people.admin, { method: 'DELETE' })).body).toEqual({ removed: true })
 })

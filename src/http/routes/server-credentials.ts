@@ -45,7 +45,13 @@ const OWN_STATE = z.object({
 const REMOVED = z.object({ removed: z.boolean() })
 
 const OWN_REFUSALS = ['server_not_allowed', 'not_found', 'conflict'] as const
-const ADMIN_REFUSALS = ['level_too_low', 'tenant_not_allowed', 'not_found', 'conflict'] as const
+const ADMIN_REFUSALS = [
+  'level_too_low',
+  'tenant_not_allowed',
+  'server_not_allowed',
+  'not_found',
+  'conflict',
+] as const
 
 /** Credentials that principals leave for MCP servers. Values go in and never come out. */
 export function serverCredentialRoutes(parts: ControlPlaneParts): readonly Route[] {
@@ -133,10 +139,18 @@ function adminRoutes({ upstreams, credentials }: ControlPlaneParts): readonly Ro
     caller: Caller,
     { server, principal }: z.infer<typeof ONE>,
     tenant = caller.grant.tenant,
-  ): Result<CredentialPlace, Refusal> =>
-    administersTenant(caller, tenant)
-      ? ok({ tenant, principal, server })
-      : err(refusal('tenant_not_allowed', 'tenant', 'this credential administers its own tenant only'))
+  ): Result<CredentialPlace, Refusal> => {
+    if (!administersTenant(caller, tenant))
+      return err(refusal('tenant_not_allowed', 'tenant', 'this credential administers its own tenant only'))
+    const { servers } = caller.grant
+    if (servers === 'all' || servers.includes(server)) return ok({ tenant, principal, server })
+    // What others send to a server that it may not use would go there in the name of its own choice.
+    return err(
+      refusal('server_not_allowed', 'server', 'this credential may not use that server', {
+        allowed: `servers ${servers.join(', ') || '(none)'}`,
+      }),
+    )
+  }
   return [
     defineRoute(
       {
@@ -195,7 +209,7 @@ function adminRoutes({ upstreams, credentials }: ControlPlaneParts): readonly Ro
         status: 200,
         description: 'Whether there was one. What was begun with it has ended.',
         reply: REMOVED,
-        refusals: ['level_too_low', 'tenant_not_allowed'],
+        refusals: ['level_too_low', 'tenant_not_allowed', 'server_not_allowed'],
       },
       async ({ caller, params, query }) => {
         const target = of(caller, params, query.tenant)
