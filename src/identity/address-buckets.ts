@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts'
-import { BoundedMap } from './bounded-map.ts'
+import { BoundedMap } from '../lib/bounded-map.ts'
 import { network } from './network.ts'
 
 const MOST_ADDRESSES = 50_000

@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Observe } from '../observe/observation.ts'
 import type { Store } from '../store/open.ts'
 import { isDeletedTenant, readDeletedTenantsAfter } from '../store/tenants.ts'
-import { BoundedMap } from './bounded-map.ts'
+import { BoundedMap } from '../lib/bounded-map.ts'
 import { FIRST_TENANT } from './first-tenant.ts'
 import { Following } from './following.ts'
 

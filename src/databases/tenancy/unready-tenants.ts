@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../lib/bounded-map.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { Fault } from '../../lib/fault.ts'
 import type { Observe } from '../../observe/observation.ts'
@@ -25,7 +26,7 @@ interface Unready {
  */
 export class UnreadyTenants {
   readonly #options: UnreadyOptions
-  readonly #unready = new Map<string, Unready>()
+  readonly #unready = new BoundedMap<string, Unready>(MOST_REMEMBERED)
 
   constructor(options: UnreadyOptions) {
     this.#options = options
@@ -54,11 +55,6 @@ export class UnreadyTenants {
   failed(tenant: string, message: string): Fault {
     const { database, clock, observe } = this.#options
     const known = this.#unready.get(tenant)
-    this.#unready.delete(tenant)
-    if (this.#unready.size >= MOST_REMEMBERED) {
-      const [oldest] = this.#unready.keys()
-      if (oldest !== undefined) this.#unready.delete(oldest)
-    }
     this.#unready.set(tenant, { message, failedAt: clock.now(), probing: false })
     if (known?.message !== message) observe({ kind: 'database.tenant_not_ready', database, tenant, message })
     return this.#fault(message)

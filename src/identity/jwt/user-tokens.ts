@@ -11,7 +11,7 @@ import {
   readRevokedJwtsAfter,
 } from '../../store/revoked-jwts.ts'
 import { deleteUsersDeletedBefore, findUserById, readUsersAfter, type UserRow } from '../../store/users.ts'
-import { BoundedMap } from '../bounded-map.ts'
+import { BoundedMap } from '../../lib/bounded-map.ts'
 import type { Expiries } from '../expiries.ts'
 import { Following } from '../following.ts'
 import type { Known } from '../known.ts'

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import { AddressBuckets } from '../address-buckets.ts'
-import { BoundedMap } from '../bounded-map.ts'
+import { BoundedMap } from '../../lib/bounded-map.ts'
 import { network } from '../network.ts'
 
 /** Wrong passwords for one account from one address before it has to wait. */

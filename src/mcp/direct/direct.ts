@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { BoundedMap } from '../../identity/bounded-map.ts'
+import { BoundedMap } from '../../lib/bounded-map.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { SEALING_KEY_BYTES } from '../../lib/seal.ts'
 import type { Backend } from '../../tools/backend/backend.ts'

@@ -1,4 +1,4 @@
-import type { BoundedMap } from '../../identity/bounded-map.ts'
+import type { BoundedMap } from '../../lib/bounded-map.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { Fault } from '../../lib/fault.ts'
 import { isSessionRevision, type SessionRevision } from '../../lib/revisions.ts'

@@ -1,4 +1,4 @@
-import { BoundedMap } from '../../identity/bounded-map.ts'
+import { BoundedMap } from '../../lib/bounded-map.ts'
 import type { Caller } from '../../identity/caller.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Sealer } from '../../lib/seal.ts'
