@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Settings } from './config/settings.ts'
-import type { PeopleOptions } from './identity/open.ts'
+import type { PeopleOptions } from './identity/open-people.ts'
 
 /** How people sign in: the gateway, and the command line that administers them beside it, hold to the same rules. */
 export function peopleOptions({ auth, dataDir }: Pick<Settings, 'auth' | 'dataDir'>): PeopleOptions {

@@ -1,49 +1,31 @@
 import type { Clock } from '../lib/clock.ts'
-import { DAY_MS } from '../lib/duration.ts'
-import { Fault } from '../lib/fault.ts'
 import type { Observe } from '../observe/observation.ts'
 import type { Store } from '../store/open.ts'
-import { deleteTokenUsesBefore } from '../store/token-uses.ts'
-import { countValidTokens, deleteEndedTokens } from '../store/tokens.ts'
 import { addToken } from './add-token.ts'
 import { anonymousAuthenticator } from './anonymous.ts'
 import type { Authenticator } from './authenticate.ts'
 import { createAuthenticator } from './authenticator.ts'
 import { bootstrapAdmin } from './bootstrap.ts'
-import type { Credential } from './caller.ts'
+import { cleanUp } from './clean-up.ts'
 import { DeletedTenants } from './deleted-tenants.ts'
 import { Expiries } from './expiries.ts'
 import { findMeant } from './find-token.ts'
 import { FIRST_TENANT } from './first-tenant.ts'
 import { IssuedTokens } from './issued-tokens.ts'
-import { type JwtOptions, keySourceOf } from './jwt/options.ts'
-import { KeyFiles } from './jwt/key-files.ts'
-import type { PublicJwk } from './jwt/key-ring.ts'
-import { UserTokens } from './jwt/user-tokens.ts'
 import { Lifelines } from './lifelines.ts'
 import { listAllTokens } from './list-tokens.ts'
 import { type EndCredential, LoadedTokens } from './loaded-tokens.ts'
-import { createLinks, type Links } from './oidc/links.ts'
-import { noSignIn } from './oidc/no-sign-in.ts'
-import type { OidcOptions, SignIn } from './oidc/sign-in.ts'
-import { type CommonFile, CommonLists } from './passwords/common.ts'
-import { type HashCost, PasswordHasher } from './passwords/hasher.ts'
-import type { PasswordPolicy } from './passwords/policy.ts'
+import { openPeople, openUserTokens, type People, type PeopleOptions } from './open-people.ts'
+import { CommonLists } from './passwords/common.ts'
+import { PasswordHasher } from './passwords/hasher.ts'
 import { removeToken } from './remove-token.ts'
 import { rotateToken } from './rotate-token.ts'
 import { readStaticTokens, type StaticToken } from './static-tokens.ts'
-import type { FileToken } from './token-file/entry.ts'
 import { knownFromFile } from './token-file/known.ts'
 import { TokenFile } from './token-file/token-file.ts'
 import type { TokenPlaces } from './token-places.ts'
 import { TokenUses } from './token-uses.ts'
 import type { IssuedToken, Tokens } from './tokens.ts'
-import { createLogin, type Login, type LoginParts } from './users/login.ts'
-import { LoginLimits } from './users/login-limits.ts'
-import { type ChangeOwnPassword, changeOwnPassword } from './users/own-password.ts'
-import type { UserPlaces } from './users/user-places.ts'
-import type { Users } from './users/user.ts'
-import { createUsers } from './users/users.ts'
 
 export type { StaticToken } from './static-tokens.ts'
 
@@ -67,37 +49,6 @@ export interface IdentityOptions {
   readonly purpose?: 'serve' | 'manage'
 }
 
-export interface PeopleOptions {
-  readonly jwt: JwtOptions
-  readonly argon2: HashCost
-  readonly passwords: PasswordPolicy
-  /** Passwords to refuse, from a list of the operator's own; absent: those of the package. */
-  readonly commonFile?: CommonFile
-  /** Providers that people sign in with; absent where there is none. */
-  readonly oidc?: OidcOptions
-}
-
-/** Users and their tenants, and how they come in and go. */
-export interface People {
-  readonly users: Users
-  /** @throws TypeError for `manage`, which signs nobody in */
-  readonly login: Login
-  /** @throws TypeError for `manage` */
-  readonly changePassword: ChangeOwnPassword
-  /** With a provider, in place of a password. */
-  readonly signIn: SignIn
-  /** Which accounts of providers are which users. */
-  readonly links: Links
-  /**
-   * Ends the JWT that a caller shows, before its time. Answers false where somebody did so already.
-   *
-   * @throws TypeError for a credential of another kind
-   */
-  logout(credential: Credential): Promise<boolean>
-  /** With which others can verify our JWTs; none where one secret signs and verifies. */
-  publicKeys(): readonly PublicJwk[]
-}
-
 /** Who may call: the authenticator, the tokens behind it, and what lives as long as they do. */
 export interface Identity {
   readonly authenticator: Authenticator
@@ -119,12 +70,6 @@ export interface Identity {
   ready(): boolean
   close(): Promise<void>
 }
-
-/** Revoked tokens stay on record this long. Milliseconds. */
-const KEEP_REVOKED_MS = 365 * DAY_MS
-
-/** Dates of last use older than this are forgotten. Milliseconds. */
-const KEEP_USES_MS = 2 * 365 * DAY_MS
 
 /**
  * Opens every source of credentials.
@@ -264,87 +209,5 @@ function warnOfDeleted(config: LoadedTokens, deleted: DeletedTenants, observe: O
     if (!deleted.knows(tenant)) continue
     const message = `the token "${caller.credential.name}" is of the tenant "${tenant}", which was deleted: it lets nobody in`
     observe({ kind: 'config.warning', message })
-  }
-}
-
-/** @throws Fault `config_invalid`, `data_dir_unusable` for the files of the keys */
-async function openUserTokens(
-  { store, clock, observe }: IdentityOptions,
-  rules: JwtOptions,
-  parts: { readonly lifelines: Lifelines; readonly expiries: Expiries; readonly end: EndCredential },
-): Promise<UserTokens> {
-  const keys = await KeyFiles.open(keySourceOf(rules), { clock, observe })
-  return new UserTokens({ store, clock, observe, ...parts, keys, rules })
-}
-
-async function openPeople(
-  { store, clock, observe, tenantDefault }: IdentityOptions,
-  userTokens: UserTokens | null,
-  oidc: OidcOptions | undefined,
-  parts: Pick<UserPlaces, 'hasher' | 'common' | 'policy' | 'takeOverTenant'>,
-): Promise<People> {
-  const places: UserPlaces & LoginParts = {
-    ...parts,
-    store,
-    clock,
-    limits: new LoginLimits(clock),
-    tenantDefault,
-    takeOver: async (row) => await userTokens?.takeOver(row),
-    async issue(row) {
-      if (!userTokens) throw new TypeError('nobody signs in here')
-      return await userTokens.issue(row)
-    },
-  }
-  const signIn = oidc
-    ? (await import('./oidc/sign-in.ts')).createSignIn(oidc, { ...places, observe })
-    : noSignIn
-  return {
-    users: createUsers(places),
-    login: createLogin(places),
-    changePassword: changeOwnPassword(places),
-    signIn,
-    links: createLinks(places),
-    async logout({ id, kind, expiresAt }) {
-      if (!userTokens || kind !== 'jwt') throw new TypeError('only a sign-in can be signed out')
-      return await userTokens.revoke(id, expiresAt ?? clock.now())
-    },
-    publicKeys: () => userTokens?.publicKeys() ?? [],
-  }
-}
-
-/** Removes what has expired from every source that can be written, and says what was loaded. */
-async function cleanUp(places: TokenPlaces, observe: Observe): Promise<void> {
-  const { store, config, fileTokens, file, clock } = places
-  const now = clock.now()
-  if (config.size > 0) observe({ kind: 'tokens.loaded', source: 'configuration', count: config.size })
-  if (file) {
-    observe({ kind: 'tokens.loaded', source: file.path, count: fileTokens.size })
-    const removed = await removeExpiredFromFile(file, now, observe)
-    if (removed > 0) observe({ kind: 'tokens.expired_removed', source: file.path, count: removed })
-  }
-  const removed = await store.db
-    .transaction()
-    .execute(async (trx) => await deleteEndedTokens(trx, now, now - KEEP_REVOKED_MS))
-  await deleteTokenUsesBefore(store.db, now - KEEP_USES_MS)
-  const count = await countValidTokens(store.db, now)
-  observe({ kind: 'tokens.loaded', source: 'store', count })
-  if (removed > 0) observe({ kind: 'tokens.expired_removed', source: 'store', count: removed })
-}
-
-/** A file that cannot be written, such as a mounted secret, is no reason not to start: what expired is refused anyway. */
-async function removeExpiredFromFile(file: TokenFile, now: number, observe: Observe): Promise<number> {
-  const isExpired = ({ expiresAt }: FileToken): boolean => expiresAt !== null && expiresAt <= now
-  if (!file.tokens.some(isExpired)) return 0
-  let expired = new Set<string>()
-  try {
-    await file.change((tokens) => {
-      expired = new Set(tokens.filter(isExpired).map(({ id }) => id))
-      return expired.size > 0 ? { remove: expired } : undefined
-    })
-    return expired.size
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error
-    observe({ kind: 'config.warning', message: `expired tokens were not removed: ${error.message}` })
-    return 0
   }
 }

@@ -9,7 +9,7 @@ import { soon } from '../../../test/support/soon.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { StoreOptions } from '../../store/open.ts'
 import { findUserById } from '../../store/users.ts'
-import type { People, PeopleOptions } from '../open.ts'
+import type { People, PeopleOptions } from '../open-people.ts'
 import type { EndReason } from '../lifelines.ts'
 import type { NewUser, User } from './user.ts'
 

@@ -14,7 +14,7 @@ import { sha256Hex } from '../../lib/digest.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { StoreOptions } from '../../store/open.ts'
 import type { EndReason } from '../lifelines.ts'
-import type { People } from '../open.ts'
+import type { People } from '../open-people.ts'
 
 const PASSWORD = new Secret('correct horse battery staple')
 const ROOT = { userId: null }
