@@ -1,12 +1,11 @@
 import { join } from 'node:path'
 import { openAudit } from './audit/open.ts'
 import { difference } from './config/difference.ts'
-import type { DatabaseSettings, Settings } from './config/settings.ts'
+import type { Settings } from './config/settings.ts'
 import { isTakenOver } from './config/take-over.ts'
-import type { DemoDatabase } from './databases/embedded/demo.ts'
 import { makeGate } from './databases/gate/judge.ts'
 import { openParser } from './databases/gate/parse.ts'
-import { type DatabaseOptions, openDatabases } from './databases/open.ts'
+import { openDatabases } from './databases/open.ts'
 import { openSchemaCatalogues } from './databases/schema/catalogue.ts'
 import { tenantKey } from './databases/tenancy/tenant-key.ts'
 import { traced as tracedDatabases } from './databases/traced.ts'
@@ -18,7 +17,7 @@ import { signInKey } from './identity/oidc/sign-in-key.ts'
 import { openIdentity } from './identity/open.ts'
 import type { PeopleOptions } from './identity/open-people.ts'
 import type { Clock } from './lib/clock.ts'
-import { Fault } from './lib/fault.ts'
+import { Closers } from './lib/closers.ts'
 import { sealer } from './lib/seal.ts'
 import type { Secret } from './lib/secret.ts'
 import { createDirect } from './mcp/direct/direct.ts'
@@ -27,6 +26,7 @@ import { openMetrics } from './observe/metrics/open.ts'
 import { type Observe, observer } from './observe/observation.ts'
 import { openTraces } from './observe/traces/open.ts'
 import { peopleOptions } from './people-options.ts'
+import { servedDatabases, startDemo } from './served-databases.ts'
 import { openStore } from './store/open.ts'
 import { storeProbe } from './store/probe.ts'
 import { createAllTools } from './tools/all-tools.ts'
@@ -63,16 +63,6 @@ export interface Gateway {
   close(): Promise<void>
 }
 
-/** What the demo database needs beside its address: the same values as the defaults of `databases[]`. */
-const DEMO_LIMITS = {
-  maxConnectionsPerCredential: 4,
-  maxConnections: 32,
-  idleTimeoutMs: 300_000,
-  acquireTimeoutMs: 5_000,
-  connectTimeoutMs: 10_000,
-  statementTimeoutMs: 30_000,
-} as const satisfies Partial<DatabaseSettings>
-
 /**
  * Opens the rooms in the order of the arrows, each with plain values and the rooms below it, and closes
  * them in the opposite order; also when one of them cannot be opened.
@@ -84,18 +74,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const metrics = settings.metrics.enabled ? openMetrics({ version: version() }) : null
   const observe = metrics ? observer(options.observe, metrics.observe) : options.observe
   const startedAt = performance.now()
-  const closers: (() => Promise<void> | void)[] = [() => metrics?.close()]
-  const close = async (): Promise<void> => {
-    const faults: unknown[] = []
-    for (let closer = closers.pop(); closer; closer = closers.pop()) {
-      try {
-        await closer()
-      } catch (fault) {
-        faults.push(fault)
-      }
-    }
-    if (faults.length > 0) throw faults[0]
-  }
+  const closers = new Closers()
+  closers.push(() => metrics?.close())
 
   try {
     const tracing = await openTraces(
@@ -113,13 +93,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     closers.push(() => audit.close())
 
     const keyFile = join(settings.dataDir, 'secret.key')
-    let keyOpened: Promise<Buffer> | undefined
-    // What could not be had is asked for again: the operator may have mended the file.
-    const secretKey = (): Promise<Buffer> =>
-      (keyOpened ??= openKey(keyFile, store, observe).catch((fault: unknown) => {
-        keyOpened = undefined
-        throw fault
-      }))
+    const secretKey = onceMade(() => openKey(keyFile, store, observe))
     const identity = await openIdentity({
       store,
       staticTokens: settings.auth.tokens,
@@ -132,20 +106,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     })
     closers.push(() => identity.close())
 
-    const demo = options.demo ? await startDemo(settings.dataDir, observe) : null
+    const demo = options.demo ? await startDemo({ dataDir: settings.dataDir, observe }) : null
     if (demo) closers.push(() => demo.close())
 
     const { limits } = settings
-    const demoDatabases = demo ? demo.databases.map((address) => ({ ...address, ...DEMO_LIMITS })) : []
-    const served: readonly DatabaseOptions[] = [...settings.databases, ...demoDatabases]
-    const twin = served.find(({ name }, at) => served.findIndex((other) => other.name === name) !== at)
-    if (twin) {
-      // Otherwise the later one would answer, and take the writes, that were meant for the other.
-      throw new Fault(
-        'config_invalid',
-        `"${twin.name}" names two databases: rename the configured one, or start without --demo`,
-      )
-    }
+    const served = servedDatabases(settings.databases, demo)
     const isProtected = served.some(({ tenancy }) => tenancy !== null && tenancy !== undefined)
     const parser = await openParser()
     const opened = await openDatabases(served, {
@@ -297,19 +262,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       },
       async close() {
         audit.record({ kind: 'system', outcome: 'done', at: clock.now(), action: 'server.stop' })
-        await close()
+        await closers.closeAll()
       },
     }
   } catch (fault) {
-    await close().catch(() => undefined)
+    await closers.closeAll().catch(() => undefined)
     throw fault
   }
-}
-
-/** Loaded where it is asked for: whoever starts without it is not to wait for what prepares its data. */
-async function startDemo(dataDir: string, observe: Observe): Promise<DemoDatabase> {
-  const { startDemoDatabase } = await import('./databases/embedded/demo.ts')
-  return await startDemoDatabase({ dataDir, observe })
 }
 
 /** Providers that people sign in with, and the key for what their browsers keep; nothing where there is none. */
@@ -319,4 +278,14 @@ async function signInOptions(
 ): Promise<Pick<PeopleOptions, 'oidc'>> {
   if (auth.oidc.length === 0) return {}
   return { oidc: { providers: auth.oidc, key: signInKey(await secretKey()) } }
+}
+
+/** Makes it when it is first asked for. What could not be made is tried again: the operator may have mended the cause. */
+function onceMade<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () =>
+    (made ??= make().catch((fault: unknown) => {
+      made = undefined
+      throw fault
+    }))
 }
