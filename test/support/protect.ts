@@ -8,6 +8,7 @@ import { tenantKey } from '../../src/databases/tenancy/tenant-key.ts'
 import { tenantRoles, type TenantRoles } from '../../src/databases/tenancy/tenant-roles.ts'
 import { planUndo } from '../../src/databases/tenancy/undo.ts'
 import type { Result } from '../../src/lib/result.ts'
+import { type AsTenant, connectAsTenant } from './connect-as-tenant.ts'
 import { type TestDatabase, testPostgres } from './postgres.ts'
 
 /** A database of its own with roles of its own, to protect and to attack. */
@@ -22,7 +23,7 @@ export interface Protectable {
   protect(options?: Partial<ProtectOptions>, client?: Client): Promise<readonly PlanWarning[]>
   undo(): Promise<readonly PlanWarning[]>
   /** A connection as PostgreSQL gives one to a tenant: no gate, nothing but row security. */
-  as(tenant: string, kind?: 'read' | 'write'): Promise<Client>
+  readonly as: AsTenant
   drop(): Promise<void>
 }
 
@@ -69,21 +70,7 @@ export async function protectable(options: { readonly sample?: boolean } = {}): 
     plan,
     protect: async (more, client = admin) => run(await plan(more, client), client),
     undo: async () => run(planUndo(await factsFor(admin, {}), { prefix, roles }), admin),
-    async as(tenant, kind = 'write') {
-      const { name, password } = roles.of(tenant, kind)
-      const { host, port } = postgres
-      const client = new Client({
-        host,
-        port,
-        database: database.name,
-        user: name,
-        password: password.reveal(),
-      })
-      client.on('error', () => undefined)
-      await client.connect()
-      open.push(client)
-      return client
-    },
+    as: connectAsTenant(database, roles, open),
     async drop() {
       await Promise.all(open.map((client) => client.end().catch(() => undefined)))
       await admin.end()

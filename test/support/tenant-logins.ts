@@ -4,6 +4,7 @@ import { SAMPLE_PREFIX } from '../../src/databases/embedded/sample/protection.ts
 import { tenantKey } from '../../src/databases/tenancy/tenant-key.ts'
 import { tenantRoles, type TenantRoles } from '../../src/databases/tenancy/tenant-roles.ts'
 import { makeTenantSql } from '../../src/databases/tenancy/tenant-sql.ts'
+import { type AsTenant, connectAsTenant } from './connect-as-tenant.ts'
 import { type TestDatabase, testPostgres } from './postgres.ts'
 
 /** The protected sample, with logins of tenants: what is left of an attack when no gate stands before it. */
@@ -12,7 +13,7 @@ export interface TenantLogins {
   /** As the superuser. */
   readonly admin: Client
   readonly roles: TenantRoles
-  as(tenant: string, kind?: 'read' | 'write'): Promise<Client>
+  readonly as: AsTenant
   drop(): Promise<void>
 }
 
@@ -32,21 +33,7 @@ export async function tenantLogins(): Promise<TenantLogins> {
     database,
     admin,
     roles,
-    async as(tenant, kind = 'write') {
-      const { name, password } = roles.of(tenant, kind)
-      const { host, port } = postgres
-      const client = new Client({
-        host,
-        port,
-        database: database.name,
-        user: name,
-        password: password.reveal(),
-      })
-      client.on('error', () => undefined)
-      await client.connect()
-      open.push(client)
-      return client
-    },
+    as: connectAsTenant(database, roles, open),
     async drop() {
       await Promise.all(open.map((client) => client.end().catch(() => undefined)))
       await admin.query(`DELETE FROM ${SAMPLE_PREFIX}.tenant_roles`)
