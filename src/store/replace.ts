@@ -1,15 +1,13 @@
 import BetterSqlite3 from 'better-sqlite3'
 import { Kysely, sql, type Transaction } from 'kysely'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Pool } from 'pg'
 import { Fault } from '../lib/fault.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { StoreKind } from './kind.ts'
 import { lockMigrations, readVersion } from './migrate.ts'
 import type { StoreOptions } from './open.ts'
-import { postgresDialect } from './postgres/driver.ts'
 import { IN_USE_KEY } from './postgres/in-use.ts'
-import { postgresTypes } from './postgres/types.ts'
+import { openOnePostgres } from './postgres/open-one.ts'
 import type { StoreSchema } from './schema.ts'
 import { makePrivateFile } from './sqlite/database.ts'
 import { sqliteDialect } from './sqlite/driver.ts'
@@ -103,16 +101,7 @@ async function inPostgres<T>(
   url: string,
   work: (replacement: Replacement) => Promise<T>,
 ): Promise<Result<T, 'in_use'>> {
-  const pool = new Pool({
-    connectionString: url,
-    application_name: 'postern-restore',
-    max: 1,
-    connectionTimeoutMillis: 5_000,
-    keepAlive: true,
-    types: postgresTypes,
-  })
-  pool.on('error', () => undefined)
-  const db = new Kysely<StoreSchema>({ dialect: postgresDialect(pool) })
+  const db = openOnePostgres(url, 'postern-restore', { keepAlive: true })
   try {
     const value = await db.transaction().execute(async (trx) => {
       await waitForOthers(trx)

@@ -1,12 +1,10 @@
 import { existsSync } from 'node:fs'
-import { Kysely, sql } from 'kysely'
-import { Pool } from 'pg'
+import { type Kysely, sql } from 'kysely'
 import { Fault } from '../lib/fault.ts'
 import type { StoreKind } from './kind.ts'
 import { LATEST_VERSION, newerStore, readVersion } from './migrate.ts'
 import type { StoreOptions } from './open.ts'
-import { postgresDialect } from './postgres/driver.ts'
-import { postgresTypes } from './postgres/types.ts'
+import { openOnePostgres } from './postgres/open-one.ts'
 import type { StoreSchema } from './schema.ts'
 import { openSqliteConnection } from './sqlite/connection.ts'
 
@@ -45,16 +43,7 @@ async function ofSqlite<T>(file: string, work: (snapshot: Snapshot) => Promise<T
 }
 
 async function ofPostgres<T>(url: string, work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
-  const pool = new Pool({
-    connectionString: url,
-    application_name: 'postern-backup',
-    max: 1,
-    connectionTimeoutMillis: 5_000,
-    keepAlive: true,
-    types: postgresTypes,
-  })
-  pool.on('error', () => undefined)
-  const db = new Kysely<StoreSchema>({ dialect: postgresDialect(pool) })
+  const db = openOnePostgres(url, 'postern-backup', { keepAlive: true })
   try {
     return await db
       .transaction()
