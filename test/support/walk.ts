@@ -29,6 +29,8 @@ export interface Walk {
   open(): Promise<void>
   /** Does one step, and compares what comes back with the page. */
   follow(step: Step): Promise<void>
+  /** Expects that each page it links to is there and says something. */
+  expectPagesItLeadsTo(): void
   close(): Promise<void>
 }
 
@@ -211,6 +213,11 @@ export function walkOf(path: string): Walk {
           throw difference
         }
       }, WAIT)
+    },
+    expectPagesItLeadsTo() {
+      for (const [, name = ''] of page.matchAll(/\]\(([^)#]+)/g)) {
+        expect(readFileSync(join(ROOT, 'docs', name), 'utf8').length).toBeGreaterThan(100)
+      }
     },
     async close() {
       shell?.stdin.end()
